@@ -12,14 +12,24 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict
+
+
+def iso_text_only(value: object) -> object:
+    """Refuse numbers as moments and days: seconds or milliseconds, nobody can tell."""
+    if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value[1:]):
+        raise ValueError("write it as ISO 8601 text, such as 2026-03-02 or 2026-03-02T09:30:00Z")
+    return value
 
 
 def _in_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the moment is outside the calendar once in UTC") from error
 
 
-UtcDatetime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+UtcDatetime = Annotated[AwareDatetime, BeforeValidator(iso_text_only), AfterValidator(_in_utc)]
 """Timezone-aware moment, always held in UTC; a naive one is refused."""
 
 
@@ -38,25 +48,25 @@ class Origin(StrEnum):
 
 
 class Money(BaseModel):
-    """Integer minor units (cents, yen) of one ISO 4217 currency; never summed across currencies without a rate."""
+    """Integer minor units (cents, yen) of one ISO 4217 currency; currencies are never summed without a rate."""
 
     model_config = ConfigDict(frozen=True)
 
-    amount: int
+    amount: Annotated[int, Strict()]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
 
 class Data(BaseModel):
     """Root of all event bodies. Unknown fields are kept: a newer producer may say more than we know."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, serialize_by_alias=True)
 
     TYPE: ClassVar[str] = ""
     """CloudEvents type, e.g. `csl.client.logged_in.v1`; empty on abstract bodies."""
     TOPIC: ClassVar[str] = ""
 
     @classmethod
-    def name(cls) -> str:
+    def type_name(cls) -> str:
         """The type's middle word: `logged_in` of `csl.client.logged_in.v1`."""
         return cls.TYPE.split(".")[2]
 
@@ -92,15 +102,15 @@ class Event(BaseModel, Generic[D]):
 
     specversion: Literal["1.0"] = "1.0"
     id: UUID
-    source: str
-    type: str
-    subject: str
+    source: Annotated[str, Field(min_length=1)]
+    type: Annotated[str, Field(min_length=1)]
+    subject: Annotated[str, Field(min_length=1)]
     time: UtcDatetime
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: str | None = None
     knowntime: UtcDatetime
     origin: Origin = Origin.LIVE
-    sequence: int = 0
+    sequence: Annotated[int, Strict(), Field(ge=0)] = 0
     traceparent: str | None = None
     correlationid: str | None = None
     causationid: str | None = None
@@ -108,7 +118,7 @@ class Event(BaseModel, Generic[D]):
     data: D
 
     @classmethod
-    def of(  # noqa: PLR0913  (the envelope has this many attributes)
+    def of(
         cls,
         data: Data,
         *,
@@ -137,7 +147,7 @@ class Event(BaseModel, Generic[D]):
             correlationid=(caused_by.correlationid or str(caused_by.id)) if caused_by else None,
             causationid=str(caused_by.id) if caused_by else None,
             replaces=replaces,
-            data=data,  # type: ignore[arg-type]  # the class variable D is not known at run time
+            data=data,
         )
 
     @cached_property
@@ -164,7 +174,16 @@ class Registry:
         if body.TYPE in self._bodies:
             raise ValueError(f"two bodies for the type {body.TYPE}")
         self._bodies[body.TYPE] = body
-        self._models[body.TYPE] = Event[body]  # type: ignore[valid-type]  # built at run time
+
+    def envelope(self, type_: str) -> type[Event[Any]]:
+        """The envelope model of a type, built when first asked for (a service reads few of all types)."""
+        model = self._models.get(type_)
+        if model is None:
+            body = self._bodies.get(type_)
+            if body is None:
+                return Event[Unknown]
+            model = self._models[type_] = Event[body]  # type: ignore[valid-type]  # built at run time
+        return model
 
     def body(self, type_: str) -> type[Data]:
         return self._bodies.get(type_, Unknown)
@@ -177,11 +196,11 @@ class Registry:
 
         Raises pydantic.ValidationError when the bytes break the contract.
         """
-        return self._models.get(type_, Event[Unknown]).model_validate_json(raw)
+        return self.envelope(type_).model_validate_json(raw)
 
     def parse_object(self, value: Mapping[str, Any]) -> Event[Any]:
         """The same for an already decoded JSON object (its `type` says which)."""
-        return self._models.get(str(value.get("type")), Event[Unknown]).model_validate(value)
+        return self.envelope(str(value.get("type"))).model_validate(value)
 
 
 def rebuild(body: type[Data], fact: Mapping[str, Any]) -> Data:
