@@ -1,4 +1,4 @@
-"""Cases and their steps: what escalation publishes. Each event names the case's people: no reader looks them up."""
+"""Cases and their steps: what escalation publishes; each event names the case's people."""
 
 from __future__ import annotations
 
