@@ -48,7 +48,7 @@ class Origin(StrEnum):
 
 
 class Money(BaseModel):
-    """Integer minor units (cents, yen) of one currency (ISO 4217); never summed across them without a rate."""
+    """Integer minor units (cents, yen) of one currency; never summed across currencies without a rate."""
 
     model_config = ConfigDict(frozen=True)
 

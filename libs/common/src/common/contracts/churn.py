@@ -8,7 +8,17 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from common.contracts.base import Data
-from common.contracts.fields import UUID, Count, Flag, Fraction, Identifier, Number, Text, UtcDatetime, Value
+from common.contracts.fields import (
+    UUID,
+    Boolean,
+    Count,
+    Fraction,
+    Identifier,
+    Number,
+    Text,
+    UtcDatetime,
+    Value,
+)
 from common.contracts.health import Mode
 
 TOPIC = "csl.churn.risk.v1"
@@ -36,8 +46,8 @@ class Risk(Data):
     horizon_days: Annotated[Count, Field(examples=[90])]
     model: Annotated[Identifier, Field(examples=["xgboost"])]
     model_version: Annotated[Identifier, Field(examples=["2026-03-02.1"])]
-    calibrated: Flag
-    simulated: Flag | None = None
+    calibrated: Boolean
+    simulated: Boolean | None = None
     """True where the model was trained on simulated data: a demo's number, never a real one."""
     reasons: tuple[Reason, ...]
     as_of: UtcDatetime

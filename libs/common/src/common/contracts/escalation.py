@@ -11,9 +11,9 @@ from common.contracts.base import Data
 from common.contracts.churn import Reason
 from common.contracts.fields import (
     UUID,
+    Boolean,
     Count,
     Email,
-    Flag,
     Fraction,
     Identifier,
     Json,
@@ -68,7 +68,7 @@ class CaseOpened(Case):
     reasons: tuple[Reason, ...] = ()
     probability: Fraction | None = None
     points: Number | None = None
-    simulated: Flag | None = None
+    simulated: Boolean | None = None
 
 
 class StepEvent(Case):

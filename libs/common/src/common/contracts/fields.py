@@ -31,7 +31,7 @@ Quantity = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)]
 Score = Annotated[float, Strict(), Field(ge=0, le=100, allow_inf_nan=False, examples=[71.5])]
 """0–100, higher is healthier; a multiple of 1/16, so that sums and differences are exact."""
-Flag = Annotated[bool, Strict()]
+Boolean = Annotated[bool, Strict()]
 Day = Annotated[date, BeforeValidator(iso_text_only)]
 """A calendar day, `YYYY-MM-DD`."""
 
@@ -63,12 +63,12 @@ Json = dict[str, Any]
 
 __all__ = [
     "UUID",
+    "Boolean",
     "Bound",
     "ContactId",
     "Count",
     "Day",
     "Email",
-    "Flag",
     "Fraction",
     "Identifier",
     "Integer",

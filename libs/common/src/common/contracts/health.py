@@ -11,9 +11,9 @@ from common.contracts.base import Data
 from common.contracts.client.delivery import Milestone, Phase
 from common.contracts.fields import (
     UUID,
+    Boolean,
     Count,
     Email,
-    Flag,
     Fraction,
     Identifier,
     Number,
@@ -61,12 +61,12 @@ class Cause(StrEnum):
 
 
 class Component(Value):
-    """One component of a score: its weight in per cent of the model, its own score, and whether it is fresh."""
+    """One component of a score: its weight in the model (per cent), its own score, and its freshness."""
 
     name: Annotated[Identifier, Field(examples=["usage"])]
     weight: Annotated[Quantity, Field(examples=[35])]
     score: Score | None = None
-    fresh: Flag
+    fresh: Boolean
 
 
 class Move(Value):

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from common.contracts.client.base import ClientEvent, Reading
-from common.contracts.fields import ContactId, Count, Day, Flag, Identifier, Money, Text, TextRef
+from common.contracts.fields import Boolean, ContactId, Count, Day, Identifier, Money, Text, TextRef
 
 ContractId = Annotated[Identifier, Field(examples=["ctr-2026-07"])]
 InvoiceId = Annotated[Identifier, Field(examples=["in_1RmZsG2eZvKYlo2C"])]
@@ -43,7 +43,7 @@ class ContractCancelled(ClientEvent):
     contract_id: ContractId | None = None
     effective_on: Day
     reason: Annotated[Text, Field(examples=["price"])] | None = None
-    voluntary: Flag | None = None
+    voluntary: Boolean | None = None
 
 
 class CancellationWithdrawn(ClientEvent):
@@ -142,7 +142,7 @@ class BudgetDiscussed(ClientEvent):
     TYPE: ClassVar[str] = "csl.client.budget_discussed.v1"
     direction: BudgetDirection
     contact_id: ContactId | None = None
-    inferred: Flag | None = None
+    inferred: Boolean | None = None
     reading: Reading | None = None
     text_ref: TextRef | None = None
 

@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from common.contracts.client.base import ClientEvent, Reading, Side
 from common.contracts.fields import (
+    Boolean,
     ContactId,
     Email,
-    Flag,
     Identifier,
     Number,
     Person,
@@ -137,7 +137,7 @@ class MessageExchanged(ClientEvent):
     person_email: Email | None = None
     thread_id: Annotated[Identifier, Field(examples=["thr-401"])] | None = None
     in_reply_to: MessageId | None = None
-    expects_reply: Flag | None = None
+    expects_reply: Boolean | None = None
     """Whether we wait for an answer; ingest fills in true for a direct outbound message."""
     reading: Reading | None = None
     text_ref: TextRef | None = None
@@ -178,7 +178,7 @@ class MeetingHeld(ClientEvent):
     absent: tuple[Person, ...] | None = None
     minutes: Annotated[Quantity, Field(examples=[45])] | None = None
     summary_sent_at: UtcDatetime | None = None
-    inferred: Flag | None = None
+    inferred: Boolean | None = None
 
 
 class MeetingCancelled(ClientEvent):

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from common.contracts.client.base import ClientEvent, Reading, Side
 from common.contracts.fields import (
+    Boolean,
     Count,
     Email,
-    Flag,
     Identifier,
     Number,
     Quantity,
@@ -161,7 +161,7 @@ class TouchpointRecorded(ClientEvent):
 
     TYPE: ClassVar[str] = "csl.client.touchpoint_recorded.v1"
     kind: Annotated[Identifier, Field(examples=["welcome_mail"])]
-    automated: Flag
+    automated: Boolean
     person_email: Email | None = None
 
 

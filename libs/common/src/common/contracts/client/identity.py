@@ -10,12 +10,12 @@ from pydantic import Field
 from common.contracts.client.base import ClientEvent
 from common.contracts.fields import (
     UUID,
+    Boolean,
     Bound,
     ContactId,
     Count,
     Day,
     Email,
-    Flag,
     Identifier,
     Money,
     Name,
@@ -63,7 +63,7 @@ class Profile(ClientEvent):
     mrr: Money | None = None
     seats: Annotated[Count, Field(examples=[40])] | None = None
     key_features: Annotated[tuple[Identifier, ...], Field(examples=[["reports", "automation"]])] | None = None
-    test: Flag | None = None
+    test: Boolean | None = None
 
 
 class ClientRegistered(Profile):

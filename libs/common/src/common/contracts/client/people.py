@@ -9,7 +9,7 @@ from pydantic import Field
 
 from common.contracts.base import PERSONAL
 from common.contracts.client.base import ClientEvent, Reading
-from common.contracts.fields import ContactId, Email, Flag, Identifier, Integer, Name, TextRef
+from common.contracts.fields import Boolean, ContactId, Email, Identifier, Integer, Name, TextRef
 
 
 class ContactRole(StrEnum):
@@ -75,8 +75,8 @@ class Remark(ClientEvent):
     """A thing said or seen: entered by a person, or inferred by ingest from the topics of a text."""
 
     contact_id: ContactId | None = None
-    minor: Flag | None = None
-    inferred: Flag | None = None
+    minor: Boolean | None = None
+    inferred: Boolean | None = None
     reading: Reading | None = None
     text_ref: TextRef | None = None
 

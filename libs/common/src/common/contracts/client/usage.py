@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from common.contracts.client.base import ClientEvent
-from common.contracts.fields import Bound, ContactId, Count, Day, Flag, Identifier, Number, Quantity
+from common.contracts.fields import Boolean, Bound, ContactId, Count, Day, Identifier, Number, Quantity
 
 Kpi = Annotated[Identifier, Field(examples=["hours_saved_per_week"])]
 
@@ -66,7 +66,7 @@ class TrainingCompleted(ClientEvent):
     TYPE: ClassVar[str] = "csl.client.training_completed.v1"
     course: Annotated[Identifier, Field(examples=["core"])]
     contact_id: ContactId | None = None
-    required: Flag | None = None
+    required: Boolean | None = None
 
 
 EVENTS: tuple[type[ClientEvent], ...] = (
