@@ -1,0 +1,63 @@
+"""Ports: which are free, and who has one that should be."""
+
+from __future__ import annotations
+
+import socket
+
+import psutil
+
+from loopctl.errors import Problem
+
+LOCALHOST = "127.0.0.1"
+
+
+def listening(port: int, host: str = LOCALHOST) -> bool:
+    """Whether somebody accepts connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((host, port)) == 0
+
+
+def free(port: int) -> bool:
+    """Whether we could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOCALHOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def need_free(port: int, purpose: str) -> None:
+    """Raises Problem that names the holder of a taken port, where the system tells."""
+    if not free(port):
+        raise Problem(
+            f"Port {port}, meant for {purpose}, is taken{_holder(port)}",
+            remedy="stop that program, or start this stack elsewhere, e.g. with `loop up --ports 9100`",
+        )
+
+
+def _holder(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            address = connection.laddr
+            if (
+                address
+                and address.port == port
+                and connection.pid
+                and connection.status == psutil.CONN_LISTEN
+            ):
+                process = psutil.Process(connection.pid)
+                return f" by {process.name()} (pid {connection.pid})"
+    except (psutil.AccessDenied, psutil.NoSuchProcess):
+        pass  # only root sees other users' sockets on some systems: then the port number has to do
+    return ""
+
+
+def free_base(span: int) -> int:
+    """A base such that `base … base + span` are free now; below the range from which the system picks."""
+    for base in range(20_000, 32_000, 200):
+        if all(free(base + offset) for offset in range(span + 1)):
+            return base
+    raise Problem("No free range of ports between 20000 and 32000", remedy="stop some of the other stacks")

@@ -1,0 +1,57 @@
+"""`DIR/secrets.json`: random secrets of one local stack, made once, kept, readable for its owner only."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from loopctl.paths import SERVICES
+
+BYTES = 32
+
+
+def _new() -> str:
+    return secrets.token_urlsafe(BYTES)
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What the stack's programs prove themselves with."""
+
+    jwt: str
+    postgres: str
+    roles: dict[str, str]
+    """Password of each service's login role."""
+    webhooks: dict[str, str] = field(default_factory=dict)
+    """Signing secret of each configured source."""
+    slack_signing: str = field(default_factory=_new)
+    """Of Slack's interaction callbacks."""
+
+    @classmethod
+    def load(cls, file: Path, sources: Sequence[str] = ()) -> Secrets:
+        """Read the file; whatever is not in it yet (a new source, a new release's secret) is added to it."""
+        kept = json.loads(file.read_text()) if file.exists() else {}
+        whole = cls(
+            jwt=kept.get("jwt") or _new(),
+            postgres=kept.get("postgres") or _new(),
+            roles={service: kept.get("roles", {}).get(service) or _new() for service in SERVICES},
+            webhooks={**{source: _new() for source in sources}, **kept.get("webhooks", {})},
+            slack_signing=kept.get("slack_signing") or _new(),
+        )
+        if asdict(whole) != kept:
+            _write(file, asdict(whole))
+        return whole
+
+
+def _write(file: Path, content: dict[str, object]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix(".tmp")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        json.dump(content, handle, indent=2)
+    temporary.replace(file)
