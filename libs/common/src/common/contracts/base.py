@@ -59,7 +59,13 @@ class Money(BaseModel):
 class Data(BaseModel):
     """Root of all event bodies. Unknown fields are kept: a newer producer may say more than we know."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="allow",
+        populate_by_name=True,
+        serialize_by_alias=True,
+        use_attribute_docstrings=True,
+    )
 
     TYPE: ClassVar[str] = ""
     """CloudEvents type, e.g. `csl.client.logged_in.v1`; empty on abstract bodies."""
@@ -76,7 +82,9 @@ class Data(BaseModel):
 
     def fact(self) -> dict[str, Any]:
         """The body as a small JSON-ready mapping, without what names client people."""
-        return self.model_dump(mode="json", exclude_none=True, exclude=set(self.personal_fields()))
+        return self.model_dump(
+            mode="json", by_alias=True, exclude_none=True, exclude=set(self.personal_fields())
+        )
 
 
 class Unknown(Data):
@@ -160,7 +168,7 @@ class Event(BaseModel, Generic[D]):
 
     def to_json(self) -> bytes:
         """CloudEvents structured JSON, optional attributes left out where absent."""
-        return self.model_dump_json(exclude_none=True).encode()
+        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 class Registry:

@@ -55,7 +55,7 @@ TextRef = Annotated[Identifier, Field(examples=["0198c0de-7b1e-7c44-9f0e-3f1f2a6
 class Value(BaseModel):
     """Root of the small objects inside event bodies; as tolerant to additions as the bodies themselves."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
 
 
 Json = dict[str, Any]
