@@ -82,9 +82,7 @@ class Data(BaseModel):
 
     def fact(self) -> dict[str, Any]:
         """The body as a small JSON-ready mapping, without what names client people."""
-        return self.model_dump(
-            mode="json", by_alias=True, exclude_none=True, exclude=set(self.personal_fields())
-        )
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=set(self.personal_fields()))
 
 
 class Unknown(Data):

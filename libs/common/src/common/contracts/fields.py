@@ -20,9 +20,7 @@ Identifier = Annotated[str, Field(min_length=1, max_length=300, pattern=_NO_NUL)
 Name = Annotated[str, Field(min_length=1, max_length=500, pattern=_NO_NUL)]
 Text = Annotated[str, Field(max_length=5000, pattern=_NO_NUL)]
 """A sentence or a few, of ours or a program's; words of client people stay in ingest."""
-Email = Annotated[
-    str, Field(max_length=320, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$", examples=["maya@ours.example"])
-]
+Email = Annotated[str, Field(max_length=320, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$", examples=["maya@ours.example"])]
 
 Integer = Annotated[int, Strict()]
 Count = Annotated[int, Strict(), Field(ge=0, le=2**53)]

@@ -1,0 +1,182 @@
+"""Outbox → Kafka. One active relay a service (advisory lock), rows in order, at least once, nothing lost.
+
+Per client the order of unsent ids is commit order, because writers hold the client's row. A high-water mark would
+lose rows: ids are drawn before they are committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import orjson
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLargeError
+
+from common import failpoints, logging, metrics
+from common.clock import Clock
+from common.db import Database
+from common.listener import wait
+
+log = logging.get(__name__)
+
+ROWS = 1000
+COALESCE = 0.005
+"""Wall seconds between a wake and the query, so that one query serves many commits (plumbing.md)."""
+POLL = 1.0
+STANDBY_POLL = 1.0
+LOCK_NAMESPACE = 0x43534C  # "CSL"
+IDLE_SESSION_TIMEOUT = "5s"
+"""A stopped process must not keep the advisory lock: its silent connection is ended (plumbing.md trap 4)."""
+MAX_REQUEST_BYTES = 4 << 20
+TOO_LARGE = (MessageSizeTooLargeError, RecordTooLargeError)
+
+_SELECT = """
+SELECT u.seq, u.day, o.topic, o.key, o.headers, o.body
+FROM (SELECT seq, day, lane FROM outbox_unsent ORDER BY lane, seq LIMIT $1) u
+JOIN outbox o ON o.day = u.day AND o.seq = u.seq
+ORDER BY u.lane, u.seq
+"""
+_GONE = """
+DELETE FROM outbox_unsent u WHERE NOT EXISTS (SELECT 1 FROM outbox o WHERE o.day = u.day AND o.seq = u.seq)
+"""
+
+
+class Relay:
+    """Sends the outbox of one service."""
+
+    def __init__(self, database: Database, bootstrap: str, clock: Clock, woken: asyncio.Event) -> None:
+        self._database = database
+        self._bootstrap = bootstrap
+        self._clock = clock
+        self._woken = woken
+        self._service = database.schema
+
+    async def run(self) -> None:
+        """Relay for ever; broker or database away means waiting and starting over."""
+        while True:
+            try:
+                await self._once_active()
+            except (
+                KafkaError,
+                OSError,
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                TimeoutError,
+            ) as error:
+                log.warning("relay_interrupted", error=repr(error))
+            await self._clock.sleep(STANDBY_POLL)
+
+    async def _once_active(self) -> None:
+        connection = await asyncpg.connect(**self._database.asyncpg_arguments(), command_timeout=30)
+        try:
+            if not await connection.fetchval(
+                "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))", LOCK_NAMESPACE
+            ):
+                return
+            await connection.execute(f"SET idle_session_timeout = '{IDLE_SESSION_TIMEOUT}'")
+            await self._send_for_ever(connection)
+        finally:
+            connection.terminate()
+
+    async def _send_for_ever(self, connection: asyncpg.Connection[Any]) -> None:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            max_request_size=MAX_REQUEST_BYTES,
+            client_id=f"{self._service}-relay",
+        )
+        await self._pinging(connection, asyncio.ensure_future(producer.start()))
+        log.info("relay_active")
+        try:
+            while True:
+                sent = await self._send_some(connection, producer)
+                if sent < ROWS:
+                    await wait(self._woken, self._clock, POLL)
+                    await self._clock.sleep(COALESCE)
+        finally:
+            # A broker that is away would hold the flush for ever; what it has not acknowledged stays unsent.
+            await asyncio.wait({asyncio.ensure_future(producer.stop())}, timeout=2)
+
+    async def _pinging(self, connection: asyncpg.Connection[Any], work: asyncio.Future[Any]) -> Any:
+        """Wait for Kafka while telling Postgres each second that we live (and learning whether it does)."""
+        try:
+            while True:
+                done, _ = await asyncio.wait({work}, timeout=1.0)
+                if done:
+                    return work.result()
+                await connection.execute("SELECT 1")
+        finally:
+            if not work.done():
+                work.cancel()
+
+    async def _send_some(self, connection: asyncpg.Connection[Any], producer: AIOKafkaProducer) -> int:
+        rows = await connection.fetch(_SELECT, ROWS)
+        if rows:
+            failpoints.reach("before_produce")
+            work = asyncio.ensure_future(self._produce(producer, rows))
+            sent, parked = await self._pinging(connection, work)
+            failpoints.reach("after_produce")
+            await self._book(connection, sent, parked)
+        elif await connection.fetchval("SELECT count(*) FROM outbox_unsent"):
+            await connection.execute(_GONE)
+        await self._measure(connection)
+        return len(rows)
+
+    async def _produce(
+        self, producer: AIOKafkaProducer, rows: Sequence[Any]
+    ) -> tuple[list[Any], list[tuple[Any, str]]]:
+        """Hand all rows to the producer in order, then wait for all acknowledgements; raises if one is missing."""
+        sent: list[Any] = []
+        parked: list[tuple[Any, str]] = []
+        waiting: list[asyncio.Future[Any]] = []
+        for row in rows:
+            headers = [(name, value.encode()) for name, value in orjson.loads(row["headers"]).items()]
+            try:
+                future = await producer.send(row["topic"], row["body"], key=row["key"].encode(), headers=headers)
+            except TOO_LARGE as error:
+                parked.append((row, repr(error)))
+            else:
+                sent.append(row)
+                waiting.append(future)
+        delivered: list[Any] = []
+        for row, result in zip(sent, await asyncio.gather(*waiting, return_exceptions=True), strict=True):
+            if isinstance(result, TOO_LARGE):
+                parked.append((row, repr(result)))
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                delivered.append(row)
+                metrics.OUTBOX_SENT.labels(self._service, row["topic"]).inc()
+        return delivered, parked
+
+    async def _book(
+        self, connection: asyncpg.Connection[Any], sent: Sequence[Any], parked: Sequence[tuple[Any, str]]
+    ) -> None:
+        done = [row["seq"] for row in sent]
+        if parked:
+            wall = self._clock.wall()
+            await connection.executemany(
+                "INSERT INTO outbox_parked (seq, day, reason, parked_at) VALUES ($1, $2, $3, $4)"
+                " ON CONFLICT DO NOTHING",
+                [(row["seq"], row["day"], reason, wall) for row, reason in parked],
+            )
+            done += [row["seq"] for row, _ in parked]
+            metrics.OUTBOX_PARKED.labels(self._service).inc(len(parked))
+            log.error("outbox_rows_parked", count=len(parked), reason=parked[0][1])
+        await connection.execute("DELETE FROM outbox_unsent WHERE seq = ANY($1::bigint[])", done)
+
+    async def _measure(self, connection: asyncpg.Connection[Any]) -> None:
+        row = await connection.fetchrow(
+            "SELECT (SELECT written_at FROM outbox_unsent WHERE lane = 0 ORDER BY seq LIMIT 1) AS oldest,"
+            " (SELECT count(*) FROM (SELECT 1 FROM outbox_unsent LIMIT 100000) some) AS unsent"
+        )
+        oldest = row["oldest"] if row else None
+        age = (self._clock.wall() - oldest).total_seconds() if oldest else 0.0
+        metrics.OUTBOX_AGE.labels(self._service).set(age)
+        metrics.OUTBOX_UNSENT.labels(self._service).set(row["unsent"] if row else 0)

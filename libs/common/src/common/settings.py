@@ -1,0 +1,56 @@
+"""Typed settings, read once from the environment; each service subclasses this with its own prefix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOCAL_JWT_SECRET = "local-development-secret-never-for-production"  # noqa: S105  (refused in production below)
+REPOSITORY_CONFIG = Path(__file__).parents[4] / "deploy" / "config"
+MIN_SECRET_BYTES = 32
+
+
+class ServiceSettings(BaseSettings):
+    """What every service needs. Environment variables carry the service's prefix, e.g. HEALTH_DATABASE_URL."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    environment: Literal["local", "production"] = "local"
+    host: str = "127.0.0.1"
+    port: int = 8100
+    public_url: str = ""
+    """Base URL at which people and vendors reach this service; empty: as served."""
+    database_url: str
+    database_pool: int = 6
+    kafka_bootstrap_servers: str
+    consumer_instance: str = ""
+    """Stable name of this replica among its group (static membership); empty: a dynamic member."""
+    session_timeout_ms: int = 6000
+    jwt_secret: SecretStr = SecretStr(LOCAL_JWT_SECRET)
+    jwt_jwks_url: str = ""
+    jwt_issuer: str = ""
+    jwt_audience: str = "client-success-loop"
+    clock_file: Path | None = None
+    config_dir: Path = REPOSITORY_CONFIG
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otel_endpoint: str = ""
+    body_limit_bytes: int = Field(default=1 << 20, gt=0)
+    kill_at: str = ""
+    """Crash tests only: `<point>` or `<point>:<nth>`; the process kills itself there (see common.failpoints)."""
+
+    @model_validator(mode="after")
+    def _fit_for_production(self) -> Self:
+        if self.environment != "production":
+            return self
+        secret = self.jwt_secret.get_secret_value()
+        if not self.jwt_jwks_url and (secret == LOCAL_JWT_SECRET or len(secret) < MIN_SECRET_BYTES):
+            raise ValueError("production needs jwt_jwks_url, or a jwt_secret of its own of at least 32 bytes")
+        if self.clock_file is not None:
+            raise ValueError("production runs on wall time: unset clock_file")
+        if self.kill_at:
+            raise ValueError("kill_at is for crash tests, not for production")
+        return self
