@@ -1,0 +1,67 @@
+"""Files of history in the import form: what clients of the past did, for training, and what ours did until now.
+
+Where a training file holds words, it holds their reading too, made by the very code that reads live texts in ingest
+(once a sentence): so the file says of the same words what the live stream says of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from loopctl.demo.behaviour import Happening
+from loopctl.demo.population import Past, Present, past_happenings
+from loopctl.demo.portfolio import Member
+
+Read = Callable[[str], Mapping[str, Any]]
+"""Turns words into the `reading` of contracts."""
+MEGABYTE = 1 << 20
+
+
+def line(who: Member, happening: Happening, read: Read | None = None) -> bytes:
+    """One line of the import form; with `read`, words are given as their reading."""
+    event: dict[str, Any] = {
+        "type": f"csl.client.{happening.name}.v1",
+        "source": happening.source,
+        "subject": str(who.client_id),
+        "time": happening.at,
+        "data": happening.data,
+    }
+    if happening.text is not None:
+        if read is None:
+            event["text"] = happening.text
+        else:
+            event["data"] = {**happening.data, "reading": read(happening.text)}
+    return orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
+
+
+def training_lines(population: Past, read: Read) -> Iterator[bytes]:
+    """The past, client by client, each in order of time."""
+    read = cache(read)
+    for who, happenings in past_happenings(population):
+        for happening in happenings:
+            yield line(who, happening, read)
+
+
+def history_lines(population: Present) -> Iterator[bytes]:
+    """What our clients did before the play began."""
+    for number, who in enumerate(population.members):
+        for happening in population.happenings(number):
+            if happening.at < population.began:
+                yield line(who, happening)
+
+
+def write(file: Path, lines: Iterable[bytes]) -> int:
+    """Write a file at once (a reader never sees half of it); how many lines."""
+    count = 0
+    unfinished = file.with_suffix(".unfinished")
+    with unfinished.open("wb", buffering=MEGABYTE) as out:
+        for content in lines:
+            out.write(content)
+            count += 1
+    unfinished.replace(file)
+    return count
