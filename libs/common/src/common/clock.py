@@ -40,27 +40,41 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How business time runs: `business + (t − wall) · scale`, never ahead of wall time."""
+    """How business time runs: `business + (t − wall) · scale`, never ahead of wall time.
+
+    `until` is where it stands still unless whoever drives it writes on: a driver that dies cannot let a scaled clock
+    run away.
+    """
 
     wall: datetime
     business: datetime
     scale: float
+    until: datetime | None = None
 
     def at(self, wall: datetime) -> datetime:
-        return min(wall, self.business + (wall - self.wall) * self.scale)
+        moment = min(wall, self.business + (wall - self.wall) * self.scale)
+        return min(moment, self.until) if self.until else moment
 
     def to_json(self) -> str:
-        return json.dumps({"wall": self.wall.isoformat(), "business": self.business.isoformat(), "scale": self.scale})
+        value: dict[str, str | float] = {
+            "wall": self.wall.isoformat(),
+            "business": self.business.isoformat(),
+            "scale": self.scale,
+        }
+        if self.until:
+            value["until"] = self.until.isoformat()
+        return json.dumps(value)
 
     @classmethod
     def from_json(cls, raw: str) -> Course:
-        """Raises ValueError for anything but the three fields."""
+        """Raises ValueError unless the first three fields are there and readable."""
         try:
             value = json.loads(raw)
             return cls(
                 wall=datetime.fromisoformat(value["wall"]).astimezone(UTC),
                 business=datetime.fromisoformat(value["business"]).astimezone(UTC),
                 scale=float(value["scale"]),
+                until=datetime.fromisoformat(value["until"]).astimezone(UTC) if value.get("until") else None,
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"clock file: {error!r}") from error
@@ -94,6 +108,8 @@ class SystemClock:
         if missing <= 0:
             return 0.0
         course = self.course()
+        if course is not None and course.until is not None and due > course.until:
+            return float("inf")
         if course is None or self.now() >= self.wall() - timedelta(milliseconds=1):
             return missing
         return missing / course.scale if course.scale > 0 else float("inf")
