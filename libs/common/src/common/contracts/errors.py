@@ -15,7 +15,7 @@ class Refused(Exception):  # noqa: N818  (an answer of the domain, not a fault o
         self.field = field
 
 
-class NotFound(Exception):  # noqa: N818
+class NotFound(Exception):  # noqa: N818  (an answer of the domain, not a fault of the program)
     """What was asked for does not exist; answered as 404."""
 
     def __init__(self, detail: str) -> None:
@@ -23,7 +23,7 @@ class NotFound(Exception):  # noqa: N818
         self.detail = detail
 
 
-class Conflict(Exception):  # noqa: N818
+class Conflict(Exception):  # noqa: N818  (an answer of the domain, not a fault of the program)
     """The thing exists but is in a state that forbids the request; answered as 409."""
 
     def __init__(self, detail: str) -> None:

@@ -28,7 +28,8 @@ _PRODUCERS = {
 }
 _ABOUT = (
     "CloudEvents 1.0 in structured JSON on Kafka. Key: the client's id (of feed events: the source). "
-    "Order of a client's events: time, knowntime, sequence, id. Delivery is at least once; a repeat carries the same id."
+    "Order of a client's events: time, knowntime, sequence, id. Delivery is at least once; "
+    "a repeat carries the same id."
 )
 _DEAD = "What a service could not handle: the original bytes; headers say why, from where, which handler."
 _INTRO = (
