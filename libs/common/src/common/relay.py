@@ -27,6 +27,7 @@ COALESCE = 0.005
 """Wall seconds between a wake and the query, so that one query serves many commits (plumbing.md)."""
 POLL = 1.0
 STANDBY_POLL = 1.0
+MEASURE_EVERY = 1.0
 LOCK_NAMESPACE = 0x43534C  # "CSL"
 IDLE_SESSION_TIMEOUT = "5s"
 """A stopped process must not keep the advisory lock: its silent connection is ended (plumbing.md trap 4)."""
@@ -53,6 +54,7 @@ class Relay:
         self._clock = clock
         self._woken = woken
         self._service = database.schema
+        self._measured = float("-inf")
 
     async def run(self) -> None:
         """Relay for ever; broker or database away means waiting and starting over."""
@@ -125,7 +127,9 @@ class Relay:
             await self._book(connection, sent, parked)
         elif await connection.fetchval("SELECT count(*) FROM outbox_unsent"):
             await connection.execute(_GONE)
-        await self._measure(connection)
+        if self._clock.monotonic() - self._measured >= MEASURE_EVERY:
+            self._measured = self._clock.monotonic()
+            await self._measure(connection)
         return len(rows)
 
     async def _produce(
@@ -174,7 +178,7 @@ class Relay:
     async def _measure(self, connection: asyncpg.Connection[Any]) -> None:
         row = await connection.fetchrow(
             "SELECT (SELECT written_at FROM outbox_unsent WHERE lane = 0 ORDER BY seq LIMIT 1) AS oldest,"
-            " (SELECT count(*) FROM (SELECT 1 FROM outbox_unsent LIMIT 100000) some) AS unsent"
+            " (SELECT count(*) FROM (SELECT 1 FROM outbox_unsent LIMIT 100000) AS counted) AS unsent"
         )
         oldest = row["oldest"] if row else None
         age = (self._clock.wall() - oldest).total_seconds() if oldest else 0.0
