@@ -1,0 +1,237 @@
+"""Models and journey maps as people write them (YAML), checked, and turned into the domain's objects.
+
+An error names the file, the line and the rule that is broken.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from common.errors import Refused
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from health.domain import journey
+from health.domain import model as models
+from health.domain.journey import Template
+from health.domain.model import POINT, Model
+
+Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
+Point = tuple[float, float]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SignalSpec(_Spec):
+    """A signal; its fact has the same name unless said otherwise."""
+
+    weight: Annotated[int, Field(gt=0, le=1000)]
+    curve: Annotated[list[Point], Field(min_length=2, max_length=20)]
+    fact: Word | None = None
+    params: dict[Word, float] = {}
+    fresh_within_days: Annotated[int, Field(gt=0)] | None = None
+    optional: bool = False
+
+
+class ComponentSpec(_Spec):
+    """A component with its signals by name."""
+
+    weight: Annotated[int, Field(gt=0, le=100)]
+    essential: bool = False
+    signals: Annotated[dict[Word, SignalSpec], Field(min_length=1)]
+
+
+class ServesSpec(_Spec):
+    """Which clients a model is for."""
+
+    engagement: list[Literal["product", "project"]] = []
+    onboarding: bool | None = None
+
+
+class ModelSpec(_Spec):
+    """A health model as YAML or JSON says it."""
+
+    model: Word
+    title: str = ""
+    serves: ServesSpec = ServesSpec()
+    bands: Annotated[dict[Literal["green", "amber", "red", "healthy", "stable", "at_risk", "critical"],
+                          Annotated[float, Field(ge=0, lt=100)]], Field(min_length=2)]  # fmt: skip
+    green_needs_confidence: Annotated[float, Field(ge=0, le=1)] = 0.6
+    components: Annotated[dict[Word, ComponentSpec], Field(min_length=1)]
+
+    def compiled(self, version: int) -> Model:
+        """The domain's model; raises Refused with the rule that is broken."""
+        return Model(
+            name=self.model,
+            version=version,
+            components=tuple(_component(name, spec) for name, spec in self.components.items()),
+            bands=tuple((band, round(lowest * POINT)) for band, lowest in self.bands.items()),
+            least_confidence=round(self.green_needs_confidence * 1000),
+            serves=models.Serves(frozenset(self.serves.engagement), self.serves.onboarding),
+        )
+
+
+def _component(name: str, spec: ComponentSpec) -> models.Component:
+    return models.Component(
+        name, spec.weight, tuple(_signal(name, key, value) for key, value in spec.signals.items()), spec.essential
+    )
+
+
+def _signal(component: str, name: str, spec: SignalSpec) -> models.Signal:
+    try:
+        return models.signal(
+            name, spec.fact or name, spec.weight, spec.curve, spec.params, spec.fresh_within_days, spec.optional
+        )
+    except Refused as error:
+        raise Refused(error.detail, field=f"components.{component}.signals.{name}.{error.field}") from error
+
+
+class DueSpec(_Spec):
+    """When a milestone is due: one of the two."""
+
+    days_after_start: Annotated[int, Field(ge=0)] | None = None
+    days_before_renewal: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> DueSpec:
+        if (self.days_after_start is None) == (self.days_before_renewal is None):
+            raise ValueError("a milestone is due days_after_start or days_before_renewal: say one of them")
+        return self
+
+
+class MilestoneSpec(_Spec):
+    """A milestone: owner, KPI and due time are all needed."""
+
+    phase: Literal["kickoff", "first_value", "adoption", "value_validation", "expansion"]
+    title: str
+    owner: Annotated[str, Field(pattern=r"^(csm|[^@\s]+@[^@\s]+)$")]
+    kpi: Annotated[str, Field(min_length=1)]
+    due: DueSpec
+    onboarding: bool = False
+    hit_by: Annotated[dict[str, Any], Field(min_length=1, max_length=1)]
+
+
+class PhaseSpec(_Spec):
+    """A phase and what ends it."""
+
+    title: str
+    ends_with: Word | None = None
+    ends_when: Annotated[dict[str, Any], Field(min_length=1, max_length=1)] | None = None
+
+
+class JourneySpec(_Spec):
+    """A journey map."""
+
+    journey: Word
+    segments: list[str] = []
+    default_owner: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+    late_after_days: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0, 3, 7]
+    phases: Annotated[dict[Literal["kickoff", "first_value", "adoption", "value_validation", "expansion"], PhaseSpec],
+                      Field(min_length=1)]  # fmt: skip
+    milestones: dict[Word, MilestoneSpec]
+
+    def compiled(self, version: int) -> Template:
+        """The domain's template; raises Refused for a rule that does not exist."""
+        return Template(
+            name=self.journey,
+            version=version,
+            phases=tuple(_phase(name, spec, self.milestones) for name, spec in self.phases.items()),
+            milestones=tuple(_milestone(name, spec) for name, spec in self.milestones.items()),
+            default_owner=self.default_owner,
+            late_after_days=tuple(sorted(self.late_after_days)),
+            segments=tuple(self.segments),
+        )
+
+
+def _phase(name: str, spec: PhaseSpec, milestones: dict[str, MilestoneSpec]) -> journey.Phase:
+    if spec.ends_with is not None and spec.ends_with not in milestones:
+        raise Refused(f"there is no milestone {spec.ends_with!r}", field=f"phases.{name}.ends_with")
+    rule = _rule(spec.ends_when, f"phases.{name}.ends_when") if spec.ends_when else None
+    return journey.Phase(name, spec.title, spec.ends_with, rule)
+
+
+def _milestone(name: str, spec: MilestoneSpec) -> journey.Shipped:
+    return journey.Shipped(
+        name, spec.phase, spec.title, spec.kpi, spec.owner, spec.onboarding, spec.due.days_after_start,
+        spec.due.days_before_renewal, _rule(spec.hit_by, f"milestones.{name}.hit_by"),
+    )  # fmt: skip
+
+
+def _rule(spec: dict[str, Any], field: str) -> journey.Rule:
+    (name, setting), *_ = spec.items()
+    make = journey.RULES.get(name)
+    if make is None:
+        raise Refused(f"no rule is called {name!r}; there are {', '.join(sorted(journey.RULES))}", field=field)
+    try:
+        return make(**setting) if isinstance(setting, dict) else make(setting)
+    except TypeError as error:
+        raise Refused(f"the rule {name} does not take {setting!r}", field=field) from error
+
+
+S = TypeVar("S", ModelSpec, JourneySpec)
+
+
+def model_from(text: str, *, name: str = "model") -> ModelSpec:
+    """Parse a model; raises Refused with file, line and rule."""
+    return _parse(text, ModelSpec, name)
+
+
+def journey_from(text: str, *, name: str = "journey") -> JourneySpec:
+    """Parse a journey map; raises Refused likewise."""
+    return _parse(text, JourneySpec, name)
+
+
+def shipped(folder: Path) -> tuple[list[str], list[str]]:
+    """The texts of the models and of the journey maps in a folder, in the order of their file names."""
+    model_texts, journeys = [], []
+    for file in sorted(folder.glob("*.yaml")):
+        text = file.read_text()
+        if "journey:" in text.split("\nphases:", 1)[0] and "\nphases:" in text:
+            journey_from(text, name=str(file))
+            journeys.append(text)
+        else:
+            model_from(text, name=str(file))
+            model_texts.append(text)
+    return model_texts, journeys
+
+
+def _parse(text: str, spec: type[S], name: str) -> S:
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise Refused(f"{name}: not readable as YAML: {error}", field="definition") from error
+    try:
+        parsed = spec.model_validate(value)
+        parsed.compiled(0)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _refused(name, tree, first["loc"], first["msg"]) from error
+    except Refused as error:
+        raise _refused(name, tree, tuple((error.field or "").split(".")), error.detail) from error
+    return parsed
+
+
+def _refused(name: str, tree: yaml.Node | None, path: tuple[int | str, ...], rule: str) -> Refused:
+    where = ".".join(str(part) for part in path)
+    return Refused(f"{name}, line {_line(tree, path)}: {where}: {rule}", field=where or "definition")
+
+
+def _line(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:
+    """The line of the deepest part of the path that is there."""
+    line = 1
+    for part in path:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line

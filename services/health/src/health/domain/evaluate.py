@@ -1,0 +1,195 @@
+"""(state, model, moment) → score. Pure, and the hot path: one call for each client and batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from health.domain.facts import At, Measure
+from health.domain.journey import EMPTY, Template
+from health.domain.model import Model, Signal
+from health.domain.moments import DAY
+from health.domain.state import ClientState
+
+UNKNOWN = "unknown"
+SAME_SOURCE_DAYS = 28
+"""A source that has been quiet for so long while another brought the same kind of data was replaced by it."""
+CONTINUOUS = DAY
+"""A feed is stale after 24 hours, unless its source's rhythm says otherwise."""
+
+
+class Heard(NamedTuple):
+    """When a source was last heard at all (whatever the client), and how often it should be: in seconds."""
+
+    last: int
+    every: int
+
+
+Feeds = Mapping[str, Heard]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A result. `measures` and `scores` go by the model's signals; None is absent; scores in sixteenths."""
+
+    model: Model
+    now: int
+    score: int | None
+    band: str
+    """As shown: the best band becomes `unknown` without confidence or a fresh essential component."""
+    band_of_score: str | None
+    confidence: int
+    """Per mille."""
+    measures: tuple[Measure | None, ...]
+    scores: tuple[int | None, ...]
+    present: int
+    fresh: int
+    """Masks by signal: which are there, which of these are fresh."""
+    _parts: list[int] = field(default_factory=list, repr=False, compare=False)
+
+    def contributions(self) -> tuple[int, ...]:
+        """What each signal adds to the score, in sixteenths; sums to the score exactly (largest remainder)."""
+        if not self._parts and self.score is not None:
+            self._parts.extend(contributions(self.model, self.scores))
+        return tuple(self._parts)
+
+    def component_scores(self) -> list[int | None]:
+        """Each component's own score, in sixteenths."""
+        result: list[int | None] = []
+        first = 0
+        for component in self.model.components:
+            total = weight = 0
+            for nth, signal in enumerate(component.signals, first):
+                score = self.scores[nth]
+                if score is not None:
+                    total += signal.weight * score
+                    weight += signal.weight
+            result.append(total // weight if weight else None)
+            first += len(component.signals)
+        return result
+
+    def component_fresh(self) -> list[bool]:
+        """Whether each component has a signal, and every one it has is fresh."""
+        result = []
+        first = 0
+        for component in self.model.components:
+            mask = ((1 << len(component.signals)) - 1) << first
+            there = self.present & mask
+            result.append(bool(there) and there & self.fresh == there)
+            first += len(component.signals)
+        return result
+
+
+def evaluate(model: Model, state: ClientState, now: int, feeds: Feeds | None, template: Template = EMPTY) -> Evaluation:
+    """The client at the second `now`, which is not before its last fact.
+
+    `feeds` None: a moment of the past, at which every source counts as heard.
+    """
+    at = At(now, now // DAY, template)
+    measures: list[Measure | None] = []
+    scores: list[int | None] = []
+    present = fresh = 0
+    heard: dict[str, bool] = {}
+    bit = 1
+    for signal in model.signals:
+        measure = signal.fact.measure(state, at, signal.params)
+        measures.append(measure)
+        if measure is None:
+            scores.append(None)
+        else:
+            scores.append(signal.curve(measure.value))
+            present |= bit
+            if _is_fresh(signal, measure, state, at, feeds, heard):
+                fresh |= bit
+        bit <<= 1
+    return _conclude(model, now, tuple(measures), tuple(scores), present, fresh)
+
+
+def _conclude(
+    model: Model,
+    now: int,
+    measures: tuple[Measure | None, ...],
+    scores: tuple[int | None, ...],
+    present: int,
+    fresh: int,
+) -> Evaluation:
+    score = combine(model, scores, present)
+    confidence = model.confidence(present, fresh)
+    band_of_score = None if score is None else model.band(score)
+    band = band_of_score or UNKNOWN
+    if band == model.best_band and (confidence < model.least_confidence or not _essentials(model, fresh)):
+        band = UNKNOWN
+    return Evaluation(model, now, score, band, band_of_score, confidence, measures, scores, present, fresh)
+
+
+def combine(model: Model, scores: tuple[int | None, ...], present: int) -> int | None:
+    """The weighted sum, rounded down to a sixteenth; None where nothing is known."""
+    if not present:
+        return None
+    numerators, denominator = model.shares(present)
+    total = 0
+    for numerator, score in zip(numerators, scores, strict=True):
+        if score is not None:
+            total += numerator * score
+    return total // denominator
+
+
+def contributions(model: Model, scores: tuple[int | None, ...]) -> list[int]:
+    """Parts of `combine` by signal; what rounding down lost goes to the largest remainders (then to the first)."""
+    present = sum(1 << nth for nth, score in enumerate(scores) if score is not None)
+    numerators, denominator = model.shares(present)
+    raw = [numerator * (score or 0) for numerator, score in zip(numerators, scores, strict=True)]
+    parts = [value // denominator for value in raw]
+    missing = sum(raw) // denominator - sum(parts)
+    order = sorted(range(len(raw)), key=lambda nth: (-(raw[nth] % denominator), nth))
+    for nth in order[:missing]:
+        parts[nth] += 1
+    return parts
+
+
+def _essentials(model: Model, fresh: int) -> bool:
+    first = 0
+    for component in model.components:
+        if component.essential and not fresh >> first & ((1 << len(component.signals)) - 1):
+            return False
+        first += len(component.signals)
+    return True
+
+
+def _is_fresh(
+    signal: Signal, measure: Measure, state: ClientState, at: At, feeds: Feeds | None, known: dict[str, bool]
+) -> bool:
+    if signal.within_days is not None:
+        return at.day - measure.day <= signal.within_days
+    if feeds is None:
+        return True
+    for family in signal.fact.families:
+        fresh = known.get(family)
+        if fresh is None:
+            fresh = known[family] = _is_heard(state.feeds.get(family), at.now, feeds)
+        if not fresh:
+            return False
+    return True
+
+
+def _is_heard(sources: Mapping[str, list[int]] | None, now: int, feeds: Feeds) -> bool:
+    """Whether every source that feeds a family still talks to us, about whichever client.
+
+    Sources that only imports came from have no rhythm: they count where there is no live one.
+    """
+    if not sources:
+        return True  # it brought nothing yet; what was measured came from the others
+    return all(now <= deadline for deadline in deadlines(sources, feeds).values())
+
+
+def deadlines(sources: Mapping[str, list[int]], feeds: Feeds) -> dict[str, int]:
+    """Source → the second until which what it feeds is fresh."""
+    latest = max(entry[0] for entry in sources.values())
+    current = {name: entry for name, entry in sources.items() if entry[0] > latest - SAME_SOURCE_DAYS * DAY}
+    live = {name: entry for name, entry in current.items() if name in feeds or entry[1]}
+    result = {}
+    for name, (last, _) in (live or current).items():
+        heard = feeds.get(name)
+        result[name] = last + CONTINUOUS if heard is None else max(last, heard.last) + heard.every
+    return result

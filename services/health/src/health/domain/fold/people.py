@@ -1,0 +1,183 @@
+"""The client's people: who they are to us, what they ask, say and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from common.contracts import client
+
+from health.domain.fold.stamp import Stamp, keep_days, keep_last, put, thousandths
+from health.domain.state import ACTIVITY_DAYS, LOG_LENGTH, ClientState, person
+
+CONTACTS = 64
+OPEN_TICKETS = 64
+THREADS = 24
+MOOD_DAYS = 35
+ANSWERS = 12
+CLOSED = frozenset({"solved", "closed", "resolved"})
+
+
+def contact_added(state: ClientState, data: client.ContactAdded | client.ContactUpdated, at: Stamp) -> None:
+    _gives_role(state, person(data.contact_id), str(data.role), at)
+
+
+def contact_role_changed(state: ClientState, data: client.ContactRoleChanged, at: Stamp) -> None:
+    if data.role_after is not None:
+        _gives_role(state, person(data.contact_id), str(data.role_after), at)
+
+
+def contact_left(state: ClientState, data: client.ContactLeft, at: Stamp) -> None:
+    who = person(data.contact_id)
+    role = state.contacts.get(who) or (str(data.role_before) if data.role_before else None)
+    if role is None:
+        return
+    state.marks["people"] = at.mark
+    # Kept as gone: a client whose sponsor left has none, which is not the same as nobody told us of one.
+    put(state.contacts, who, f"gone {role}", CONTACTS)
+    if role == "sponsor":
+        state.sponsor_changed = [at.day, at.mark]
+
+
+def sponsor_changed(state: ClientState, data: client.SponsorChanged, at: Stamp) -> None:
+    for who, role in state.contacts.items():
+        if role == "sponsor":
+            state.contacts[who] = "gone sponsor"
+    if data.contact_before is not None:
+        put(state.contacts, person(data.contact_before), "gone sponsor", CONTACTS)
+    if data.contact_after is not None:
+        put(state.contacts, person(data.contact_after), "sponsor", CONTACTS)
+    state.sponsor_changed = [at.day, at.mark]
+    state.marks["people"] = at.mark
+
+
+def contact_erased(state: ClientState, data: client.ContactErased, at: Stamp) -> None:
+    who = person(data.contact_id)
+    state.contacts.pop(who, None)
+    state.users.pop(who, None)
+
+
+def _gives_role(state: ClientState, who: str, role: str, at: Stamp) -> None:
+    put(state.contacts, who, role, CONTACTS)
+    state.marks["people"] = at.mark
+
+
+def ticket_opened(state: ClientState, data: client.TicketOpened, at: Stamp) -> None:
+    keep_days(state.tickets_opened, at.day, ACTIVITY_DAYS, LOG_LENGTH)
+    put(state.open_tickets, data.ticket_id, [str(data.priority), at.day, at.mark], OPEN_TICKETS)
+    state.marks["ticket"] = at.mark
+    _read(state, data.reading, at)
+
+
+def ticket_updated(state: ClientState, data: client.TicketUpdated, at: Stamp) -> None:
+    ticket = state.open_tickets.get(data.ticket_id)
+    if ticket is not None and data.priority is not None:
+        ticket[0] = str(data.priority)
+    if data.status is not None and data.status.lower() in CLOSED:
+        state.open_tickets.pop(data.ticket_id, None)
+    _rated(state, data, at)
+
+
+def ticket_resolved(state: ClientState, data: client.TicketResolved, at: Stamp) -> None:
+    state.open_tickets.pop(data.ticket_id, None)
+    state.marks["ticket"] = at.mark
+    _rated(state, data, at)
+
+
+def _rated(state: ClientState, data: client.TicketUpdated | client.TicketResolved, at: Stamp) -> None:
+    if data.author == "client":  # our agents' comments are not the client's mood
+        _read(state, data.reading, at)
+    if data.csat is not None:
+        lowest = data.csat.scale_min if data.csat.scale_min is not None else 1
+        if data.csat.scale_max > lowest:
+            rating = round(1000 * (data.csat.score - lowest) / (data.csat.scale_max - lowest))
+            keep_last(state.csats, [at.day, max(0, min(1000, rating)), at.mark], ANSWERS)
+
+
+def message_exchanged(state: ClientState, data: client.MessageExchanged, at: Stamp) -> None:
+    state.marks["message"] = at.mark
+    if data.direction == "inbound":
+        _answers(state, data, at)
+        _read(state, data.reading, at)
+    elif data.expects_reply is not False:
+        key = data.thread_id or data.message_id
+        if key not in state.waiting:  # the first question counts, not our reminders
+            put(state.waiting, key, [at.second, at.mark], THREADS)
+
+
+def _answers(state: ClientState, data: client.MessageExchanged, at: Stamp) -> None:
+    """An answer ends the wait of its thread; one that names no thread ends the longest wait."""
+    for key in (data.thread_id, data.in_reply_to):
+        if key is not None and key in state.waiting:
+            break
+    else:
+        if data.thread_id is not None or data.in_reply_to is not None or not state.waiting:
+            return
+        key = next(iter(state.waiting))
+    asked = state.waiting.pop(key)
+    keep_last(state.replies, [at.day, max(0, at.second - asked[0]) // 60, at.mark], ANSWERS)
+
+
+def _read(state: ClientState, reading: Any, at: Stamp) -> None:
+    if reading is None or reading.sentiment is None:
+        return
+    state.marks["mood"] = at.mark
+    moods = state.moods
+    if moods and moods[-1][0] == at.day:
+        moods[-1][1] += thousandths(reading.sentiment)
+        moods[-1][2] += 1
+        return
+    moods.append([at.day, thousandths(reading.sentiment), 1])
+    if moods[0][0] <= at.day - MOOD_DAYS:
+        moods[:] = [mood for mood in moods if mood[0] > at.day - MOOD_DAYS]
+
+
+def survey_answered(state: ClientState, data: client.SurveyAnswered, at: Stamp) -> None:
+    score = round(1000 * (data.score - data.scale_min) / (data.scale_max - data.scale_min))
+    who = person(data.contact_id) if data.contact_id is not None else None
+    answers = state.surveys.setdefault(str(data.survey), [])
+    if who is not None:  # a person's later answer takes the place of the earlier
+        answers[:] = [answer for answer in answers if answer[2] != who]
+    keep_last(answers, [at.day, score, who, at.mark], ANSWERS)
+    _read(state, data.reading, at)
+
+
+def meeting_scheduled(state: ClientState, data: client.MeetingScheduled, at: Stamp) -> None:
+    meeting = state.meetings.setdefault(str(data.kind), [None, None, None, at.mark])
+    meeting[2], meeting[3] = data.starts_at.toordinal(), at.mark
+
+
+def meeting_held(state: ClientState, data: client.MeetingHeld, at: Stamp) -> None:
+    meeting = state.meetings.setdefault(str(data.kind or "check_in"), [None, None, None, at.mark])
+    meeting[0] = at.second if meeting[0] is None else meeting[0]
+    meeting[1], meeting[3] = at.second, at.mark
+    state.marks["meeting"] = at.mark
+
+
+def meeting_cancelled(state: ClientState, data: client.MeetingCancelled, at: Stamp) -> None:
+    if data.by == "client":
+        keep_days(state.cancelled_meetings, at.day, ACTIVITY_DAYS, 32)
+        state.marks["meeting"] = at.mark
+
+
+def csm_sentiment_given(state: ClientState, data: client.CsmSentimentGiven, at: Stamp) -> None:
+    state.csm_mood = [at.day, data.score, at.mark]
+
+
+RULES: dict[type[Any], Callable[[ClientState, Any, Stamp], None]] = {
+    client.ContactAdded: contact_added,
+    client.ContactUpdated: contact_added,
+    client.ContactRoleChanged: contact_role_changed,
+    client.ContactLeft: contact_left,
+    client.ContactErased: contact_erased,
+    client.SponsorChanged: sponsor_changed,
+    client.TicketOpened: ticket_opened,
+    client.TicketUpdated: ticket_updated,
+    client.TicketResolved: ticket_resolved,
+    client.MessageExchanged: message_exchanged,
+    client.SurveyAnswered: survey_answered,
+    client.MeetingScheduled: meeting_scheduled,
+    client.MeetingHeld: meeting_held,
+    client.MeetingCancelled: meeting_cancelled,
+    client.CsmSentimentGiven: csm_sentiment_given,
+}

@@ -1,0 +1,40 @@
+"""When a client must be looked at again though nothing happens: time moves scores too."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from health.domain.evaluate import Evaluation, evaluate
+from health.domain.facts.relationship import FORGOTTEN_AFTER
+from health.domain.journey import Template, next_lateness
+from health.domain.moments import DAY, HOUR
+from health.domain.state import ClientState
+
+
+def next_look(result: Evaluation, state: ClientState, template: Template, late_told_until: int) -> int:
+    """The second of the next evaluation: a band crossed by silence, a milestone late, or else the next UTC day."""
+    crossing = next_crossing(result, state, template)
+    lateness = next_lateness(state, template, late_told_until)
+    return crossing if lateness is None else min(crossing, max(lateness, 0))
+
+
+def next_crossing(result: Evaluation, state: ClientState, template: Template) -> int:
+    """The next UTC midnight, or the earlier instant at which the score falls into another band by waiting alone.
+
+    Facts count UTC days, but for the hours that a client keeps us waiting: within a day only these move, and they
+    only move the score down. So the band is the same all day if it is at the day's last full hour of waiting.
+    """
+    now = result.now
+    midnight = (now // DAY + 1) * DAY
+    waits = [asked for asked, _ in state.waiting.values() if now - asked < FORGOTTEN_AFTER]
+    if not waits:
+        return midnight
+    asked = min(waits)
+    hours = range(asked + ((now - asked) // HOUR + 1) * HOUR, midnight, HOUR)
+
+    def crossed(second: int) -> bool:
+        return evaluate(result.model, state, second, None, template).band_of_score != result.band_of_score
+
+    if not hours or not crossed(hours[-1]):
+        return midnight
+    return hours[bisect_left(hours, True, key=crossed)]
