@@ -1,0 +1,1 @@
+"""What wraps outside libraries: XGBoost, scikit-learn, YAML, files of events."""

@@ -1,0 +1,112 @@
+"""Facts about use of the product and about health scores."""
+
+from __future__ import annotations
+
+import math
+
+from churn.domain.features import health as health_features
+from churn.domain.features import usage as usage_features
+from churn.domain.features.usage import baseline, used_within
+from churn.domain.features.view import NOW_WEEKS, View, mean
+from churn.domain.health_track import UNITS
+from churn.domain.moments import DAY
+from churn.domain.saying import Words, number, on, percent, plural
+
+FELL, ROSE = 0.8, 1.15
+"""Below and above these shares of before, a count is said to have fallen or risen."""
+
+
+def logins(view: View) -> Words:
+    words = _level(view, view.login_weeks, "logins")
+    last = [day for day, n in view.state.logins.items() if n]
+    if last and view.today - max(last) >= 10:
+        words["days_since_login"] = plural(view.today - max(last), "day")
+    return words
+
+
+def usage(view: View) -> Words:
+    return _level(view, view.usage_weeks, "usage")
+
+
+def features(view: View) -> Words:
+    keys = view.state.key_features
+    if not keys or not view.has("usage"):
+        return {}
+    idle = [name for name in keys if not used_within(view, name, 0, 27)]
+    words = {"used": str(len(keys) - len(idle)), "key_features": str(len(keys))}
+    if idle:
+        words["unused"] = str(len(idle))
+        words["unused_names"] = ", ".join(idle[:3])
+    else:
+        words["all_used"] = ""
+    return words
+
+
+def seats(view: View) -> Words:
+    share, trend = usage_features.seat_use(view), usage_features.users_trend(view)
+    words: Words = {}
+    if not math.isnan(share):
+        words["seats_used"] = percent(min(1.0, share))
+        words["seats"] = str(view.life.seats)
+        if share < 0.5:
+            words["seats_idle"] = ""
+    if trend < -0.2:
+        words["users_fell"] = percent(1 - math.exp(trend))
+    return words
+
+
+def health(view: View) -> Words:
+    score = health_features.health_score(view)
+    if math.isnan(score):
+        return {}
+    words = {"score": number(score), "band": view.health[-1][2]}
+    below = health_features.days_below_top(view)
+    if below >= 14:
+        words["below_for"] = plural(below / 7, "week")
+    if score >= 80:
+        words["score_good"] = ""
+    return words
+
+
+def health_trend(view: View) -> Words:
+    """From the best score of the last 90 days to the last one, with the day of the best."""
+    score = health_features.health_score(view)
+    if math.isnan(score):
+        return {}
+    recent = [row for row in view.health if row[0] > view.moment - 90 * DAY]
+    best = max(recent, key=lambda row: (row[1], row[0]))
+    words = {"score": number(score)}
+    if best[1] / UNITS - score >= 5:
+        words |= {"best": number(best[1] / UNITS), "best_on": on(best[0], view.moment)}
+    slope = health_features.health_slope_30(view)
+    if slope >= 3:
+        words["rising"] = number(slope)
+    return words
+
+
+def _level(view: View, weeks: list[int], noun: str) -> Words:
+    if not view.has(noun):
+        return {}
+    before = baseline(view, weeks)
+    now, since = _since_change(view, weeks, before)
+    words = {f"{noun}_now": number(now)}
+    if now <= FELL * before and before >= 1:
+        words |= {f"{noun}_fell_from": number(before), f"{noun}_since": since}
+    elif now >= ROSE * before:
+        words[f"{noun}_rose_from"] = number(before)
+    return words
+
+
+def _since_change(view: View, weeks: list[int], before: float) -> tuple[float, str]:
+    """The weekly mean since the level left its own past, and the day on which that began.
+
+    The change is dated by the unbroken run of the latest weeks that lie below half-way between before and now.
+    """
+    now = mean(weeks[:NOW_WEEKS])
+    if math.isnan(before) or now >= before:
+        return now, ""
+    half = (now + before) / 2
+    run = next((i for i, n in enumerate(weeks) if n > half), len(weeks))
+    run = min(max(1, run), NOW_WEEKS + max(0, view.baseline_weeks))
+    day = view.today - 7 * run + 1
+    return mean(weeks[:run]), on(day * DAY, view.moment)

@@ -1,0 +1,89 @@
+"""Family *health*: score, components and trend, as they were known, under one model."""
+
+from __future__ import annotations
+
+from churn.domain.features.view import MISSING, View
+from churn.domain.health_track import BELOW_TOP, COMPONENTS, UNITS, slope
+from churn.domain.moments import DAY
+
+FRESH_DAYS = 35
+"""A score older than this says nothing of now."""
+_FIRST_COMPONENT = 4
+
+
+def health_score(view: View) -> float:
+    """The last score, 0 … 100."""
+    row = _last(view)
+    return row[1] / UNITS if row else MISSING
+
+
+def health_slope_30(view: View) -> float:
+    """Points per 30 days over the last 30 days (35, so that weekly scores give five points)."""
+    return _slope(view, 35)
+
+
+def health_slope_90(view: View) -> float:
+    """Points per 30 days over the last 90 days."""
+    return _slope(view, 90)
+
+
+def health_drop(view: View) -> float:
+    """The last score less the best of the last 90 days (≤ 0)."""
+    row = _last(view)
+    if row is None:
+        return MISSING
+    return float(row[1] - max(r[1] for r in view.health if r[0] > view.moment - 90 * DAY)) / UNITS
+
+
+def days_below_top(view: View) -> float:
+    """Days since the client was last in its model's best band, up to 90; `unknown` is looked through."""
+    row = _last(view)
+    if row is None:
+        return MISSING
+    since = None
+    for known in view.health:
+        if known[2] in BELOW_TOP:
+            since = known[0] if since is None else since
+        elif known[2] != "unknown":
+            since = None
+    return 0.0 if since is None else min(90.0, (view.moment - since) / DAY)
+
+
+def _component(name: str) -> int:
+    return _FIRST_COMPONENT + COMPONENTS.index(name)
+
+
+def component_usage(view: View) -> float:
+    """Score of the health component usage."""
+    return _of(view, "usage")
+
+
+def component_outcome(view: View) -> float:
+    """Score of the health component outcome."""
+    return _of(view, "outcome")
+
+
+def component_relationship(view: View) -> float:
+    """Score of the health component relationship."""
+    return _of(view, "relationship")
+
+
+def component_financial(view: View) -> float:
+    """Score of the health component financial."""
+    return _of(view, "financial")
+
+
+def _of(view: View, name: str) -> float:
+    row = _last(view)
+    value = row[_component(name)] if row else None
+    return MISSING if value is None else value / UNITS
+
+
+def _last(view: View) -> list[int] | None:
+    row = view.health[-1] if view.health else None
+    return row if row and view.moment - row[0] <= FRESH_DAYS * DAY else None
+
+
+def _slope(view: View, days: int) -> float:
+    found = slope(view.health, view.moment, days)
+    return MISSING if found is None else found

@@ -1,0 +1,146 @@
+"""Family *usage*: how much, how lately, how broadly the client uses the product, against its own past."""
+
+from __future__ import annotations
+
+import math
+
+from churn.domain.features.view import (
+    BASELINE_WEEKS,
+    ENOUGH_BASELINE_WEEKS,
+    MISSING,
+    NOW_WEEKS,
+    View,
+    log_ratio,
+    mean,
+)
+
+DIP_WEEKS = 2
+ACTIVE_WEEKS = 8
+
+
+def logins_level(view: View) -> float:
+    """ln(1 + logins a week), mean of the last 4 weeks."""
+    return math.log1p(mean(view.login_weeks[:NOW_WEEKS])) if view.has("logins") else MISSING
+
+
+def logins_trend(view: View) -> float:
+    """ln of weekly logins, last 4 weeks against the client's own up to 12 weeks before."""
+    return _trend(view, view.login_weeks) if view.has("logins") else MISSING
+
+
+def logins_dip(view: View) -> float:
+    """ln of weekly logins, last 2 weeks against the 6 before: sudden, where the trend is slow."""
+    return _dip(view, view.login_weeks) if view.has("logins") else MISSING
+
+
+def logins_slope(view: View) -> float:
+    """Change of weekly logins from one 4-week stretch to the next, mean of the last two, relative to their level."""
+    weeks = view.login_weeks
+    if not view.has("logins") or view.baseline_weeks < 2 * NOW_WEEKS:
+        return MISSING
+    level = mean(weeks[: 3 * NOW_WEEKS])
+    return (mean(weeks[:NOW_WEEKS]) - mean(weeks[2 * NOW_WEEKS : 3 * NOW_WEEKS])) / (2 * (level + 1))
+
+
+def weeks_since_login(view: View) -> float:
+    """Whole weeks since the last login, so that daily and weekly sources read the same."""
+    return _weeks_since(view, view.state.logins)
+
+
+def login_weeks_active(view: View) -> float:
+    """In how many of the last 8 weeks anybody logged in."""
+    return float(sum(1 for n in view.login_weeks[:ACTIVE_WEEKS] if n)) if view.has("logins") else MISSING
+
+
+def usage_level(view: View) -> float:
+    """ln(1 + usage a week), mean of the last 4 weeks, all features together."""
+    return math.log1p(mean(view.usage_weeks[:NOW_WEEKS])) if view.has("usage") else MISSING
+
+
+def usage_trend(view: View) -> float:
+    """ln of weekly usage, last 4 weeks against the client's own up to 12 weeks before."""
+    return _trend(view, view.usage_weeks) if view.has("usage") else MISSING
+
+
+def usage_dip(view: View) -> float:
+    """ln of weekly usage, last 2 weeks against the 6 before."""
+    return _dip(view, view.usage_weeks) if view.has("usage") else MISSING
+
+
+def weeks_since_usage(view: View) -> float:
+    """Whole weeks since anything was used."""
+    return _weeks_since(view, view.state.usage)
+
+
+def feature_depth(view: View) -> float:
+    """Distinct key features used in the last 28 days ÷ key features."""
+    keys = view.state.key_features
+    if not keys or not view.has("usage"):
+        return MISSING
+    return sum(1 for name in keys if used_within(view, name, 0, 27)) / len(keys)
+
+
+def features_used(view: View) -> float:
+    """Distinct features used in the last 28 days."""
+    return float(_features_within(view, 0, 27)) if view.has("usage") else MISSING
+
+
+def features_change(view: View) -> float:
+    """Distinct features of the last 28 days less those of the 28 before."""
+    if not view.has("usage") or view.baseline_weeks < NOW_WEEKS:
+        return MISSING
+    return float(_features_within(view, 0, 27) - _features_within(view, 28, 55))
+
+
+def seat_use(view: View) -> float:
+    """Most active users reported on a day of the last 28 days ÷ seats."""
+    users = _users(view, 0, 27)
+    return users / view.life.seats if users is not None and view.life.seats else MISSING
+
+
+def users_trend(view: View) -> float:
+    """ln of the most active users, last 28 days against the 84 before."""
+    now, before = _users(view, 0, 27), _users(view, 28, 111)
+    return MISSING if now is None or before is None else log_ratio(now, before)
+
+
+def baseline(view: View, weeks: list[int]) -> float:
+    """Weekly mean of the client's own past: up to 12 weeks before the last 4, as far as it was a client."""
+    if view.baseline_weeks < ENOUGH_BASELINE_WEEKS:
+        return MISSING
+    return mean(weeks[NOW_WEEKS : NOW_WEEKS + view.baseline_weeks])
+
+
+def used_within(view: View, feature: str, first: int, last: int) -> bool:
+    """Whether a feature was used between `first` and `last` days ago."""
+    days = view.state.features.get(feature, 0)
+    newest = view.today - first - view.state.feature_floor
+    oldest = max(0, view.today - last - view.state.feature_floor)
+    if newest < oldest:
+        return False
+    return bool(days >> oldest & (1 << (newest - oldest + 1)) - 1)
+
+
+def _features_within(view: View, first: int, last: int) -> int:
+    return sum(1 for name in view.state.features if used_within(view, name, first, last))
+
+
+def _users(view: View, first: int, last: int) -> int | None:
+    found = [n for day, n in view.state.users.items() if first <= view.today - day <= last]
+    return max(found) if found else None
+
+
+def _trend(view: View, weeks: list[int]) -> float:
+    before = baseline(view, weeks)
+    return before if math.isnan(before) else log_ratio(mean(weeks[:NOW_WEEKS]), before)
+
+
+def _dip(view: View, weeks: list[int]) -> float:
+    if view.baseline_weeks < ENOUGH_BASELINE_WEEKS:
+        return MISSING
+    return log_ratio(mean(weeks[:DIP_WEEKS]), mean(weeks[DIP_WEEKS:ACTIVE_WEEKS]))
+
+
+def _weeks_since(view: View, buckets: dict[int, int]) -> float:
+    days = [day for day, quantity in buckets.items() if quantity]
+    return float(min(BASELINE_WEEKS + NOW_WEEKS, (view.today - max(days)) // 7)) if days else MISSING

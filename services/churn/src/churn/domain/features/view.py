@@ -1,0 +1,110 @@
+"""A client at a moment: the state, the health track and the moment, with what several features need made once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from churn.domain import health_track
+from churn.domain.health_track import HealthTrack
+from churn.domain.moments import DAY
+from churn.domain.state import State
+
+MISSING = math.nan
+WEEKS = 16
+"""Weeks that windows reach back: four of now, twelve of the client's own baseline."""
+NOW_WEEKS = 4
+BASELINE_WEEKS = 12
+ENOUGH_BASELINE_WEEKS = 3
+"""With fewer weeks of its own past a client has no baseline, and its trends are missing."""
+
+
+class View:
+    """What features are computed from. Nothing in it is later than `moment` (seconds)."""
+
+    __slots__ = (
+        "baseline_weeks",
+        "health",
+        "life",
+        "login_weeks",
+        "moment",
+        "ratings",
+        "state",
+        "tenure_days",
+        "today",
+        "usage_weeks",
+    )
+
+    def __init__(self, state: State, track: HealthTrack, moment: int) -> None:
+        self.state = state
+        self.life = state.life
+        self.moment = moment
+        self.today = moment // DAY
+        self.tenure_days = tenure_days(state, moment)
+        first = state.first_at if state.first_at is not None else moment
+        observed = (moment - first) // (7 * DAY)
+        self.baseline_weeks = min(BASELINE_WEEKS, observed - NOW_WEEKS)
+        self.login_weeks = weekly(state.logins, self.today)
+        self.usage_weeks = weekly(state.usage, self.today)
+        self.health = health_track.until(track, moment)
+        self.ratings = state.ratings
+
+    def has(self, kind: str) -> bool:
+        """Whether the client ever had this kind of data: what was never seen is missing, not zero."""
+        return kind in self.state.seen
+
+    def marks(self, kind: str, days: int) -> int:
+        """On how many days of the last `days` something of this kind happened."""
+        since = self.moment - days * DAY
+        return len({at // DAY for at, _ in self.state.marks.get(kind, ()) if at > since})
+
+    def last_mark(self, kind: str) -> int | None:
+        """When something of this kind last happened."""
+        marks = self.state.marks.get(kind)
+        return marks[-1][0] if marks else None
+
+    def days_since(self, second: int | None) -> float:
+        return MISSING if second is None else (self.moment - second) / DAY
+
+
+def tenure_days(state: State, moment: int) -> float:
+    """Days since the contract began, else since the first event; missing for a client never heard of."""
+    starts = [at for at in (state.life.started, state.first_at) if at is not None]
+    return (moment - min(starts)) / DAY if starts else MISSING
+
+
+def weekly(buckets: Mapping[int, int], today: int) -> list[int]:
+    """Sums of the last `WEEKS` weeks; index 0 is the seven days that end today."""
+    weeks = [0] * WEEKS
+    for day, quantity in buckets.items():
+        week = (today - day) // 7
+        if 0 <= week < WEEKS:
+            weeks[week] += quantity
+    return weeks
+
+
+def mean_over(sums: Mapping[int, list[int]], today: int, first: int, last: int) -> float:
+    """Mean of what was summed from `first` to `last` days ago (0 is today); missing if there is nothing."""
+    chosen = [both for day, both in sums.items() if first <= today - day <= last]
+    number = sum(n for n, _ in chosen)
+    return sum(total for _, total in chosen) / number if number else MISSING
+
+
+def count_over(buckets: Mapping[int, int], today: int, first: int, last: int) -> int:
+    """How much was counted from `first` to `last` days ago (0 is today)."""
+    return sum(quantity for day, quantity in buckets.items() if first <= today - day <= last)
+
+
+def log_ratio(now: float, before: float, floor: float = 1.0) -> float:
+    """ln of now against before, both raised by `floor` so that small counts do not swing it."""
+    return math.log((now + floor) / (before + floor))
+
+
+def mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found) if found else MISSING
+
+
+def or_missing(value: Any) -> float:
+    return MISSING if value is None else float(value)

@@ -1,0 +1,196 @@
+"""A client's commercial life: contracts, subscriptions, recurring revenue, and how and when it ended.
+
+A client has **ended** (and is not scored any more) from the earliest of: notice given for all of its contracts; its
+recurring revenue fallen to 0; its contract run out without renewal and without a paying subscription, once the grace
+is over. A new contract, or notice taken back, begins it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from churn.domain.moments import DAY, optional, parse
+
+KEPT_CONTRACTS = 16
+KEPT_SUBSCRIPTIONS = 64
+KEPT_MRR_CHANGES = 32
+WHOLE = ""
+"""Key of a contract, or a notice, that names none."""
+
+
+class End(NamedTuple):
+    """How a client ended: at which second, and by what (`notice`, `mrr_zero`, `lapse`)."""
+
+    at: int
+    kind: str
+
+
+@dataclass(slots=True)
+class Life:
+    """Folded from lifecycle events; amounts are minor units of the client's main currency."""
+
+    started: int | None = None
+    """When the first contract began, as far as known."""
+    renewal_on: int | None = None
+    contracts: dict[str, int | None] = field(default_factory=dict)
+    """End of each running contract, None if open-ended."""
+    notices: dict[str, int] = field(default_factory=dict)
+    """When notice was given, by contract (`WHOLE`: for everything)."""
+    currency: str | None = None
+    agreed_mrr: int | None = None
+    """What the client's record or contract says; used while no subscription is known."""
+    subscriptions: dict[str, int] = field(default_factory=dict)
+    mrr_log: list[list[int]] = field(default_factory=list)
+    """[second, MRR from then on], oldest first."""
+    zero_at: int | None = None
+    seats: int | None = None
+
+    @property
+    def mrr(self) -> int | None:
+        return sum(self.subscriptions.values()) if self.subscriptions else self.agreed_mrr
+
+    def mrr_at(self, second: int) -> int | None:
+        """MRR in force at a moment; None before the first that is known."""
+        known = [amount for at, amount in self.mrr_log if at <= second]
+        return known[-1] if known else None
+
+    def ends_on(self) -> int | None:
+        """End of the last running contract; None if one is open-ended or none is known."""
+        ends = list(self.contracts.values())
+        if not ends or None in ends:
+            return None
+        return max(end for end in ends if end is not None)
+
+    def may_lapse(self) -> int | None:
+        """The second at which the client lapses unless somebody renews; None while a subscription pays."""
+        return None if any(amount > 0 for amount in self.subscriptions.values()) else self.ends_on()
+
+    def ended(self, moment: int, grace_days: int) -> End | None:
+        """How the client had ended by this moment, None while it is a client."""
+        ends = [end for end in (self._notice(), self._zero(), self._lapse(moment, grace_days)) if end]
+        return min((end for end in ends if end.at <= moment), default=None)
+
+    def _notice(self) -> End | None:
+        if WHOLE in self.notices:
+            return End(self.notices[WHOLE], "notice")
+        if self.notices and all(contract in self.notices for contract in self.contracts):
+            return End(max(self.notices.values()), "notice")
+        return None
+
+    def _zero(self) -> End | None:
+        return End(self.zero_at, "mrr_zero") if self.zero_at is not None else None
+
+    def _lapse(self, moment: int, grace_days: int) -> End | None:
+        lapses = self.may_lapse()
+        return End(lapses, "lapse") if lapses is not None and moment >= lapses + grace_days * DAY else None
+
+
+def on_profile(life: Life, data: Mapping[str, Any], at: int) -> None:
+    """What the client's record says; a contract's own terms weigh more and are not overwritten by it."""
+    started = optional(data.get("contract_started_on"))
+    if started is not None:
+        life.started = started if life.started is None else min(life.started, started)
+    if data.get("renewal_on"):
+        life.renewal_on = parse(data["renewal_on"])
+    if data.get("seats") is not None:
+        life.seats = int(data["seats"])
+    _agree(life, data.get("mrr"), at)
+
+
+def on_contract(life: Life, data: Mapping[str, Any], at: int) -> None:
+    """Signed or renewed: the client is (again) a client; earlier notices are settled by it."""
+    starts = parse(data["starts_on"])
+    life.started = starts if life.started is None else min(life.started, starts)
+    contract = data.get("contract_id") or WHOLE
+    life.contracts[contract] = optional(data.get("ends_on"))
+    _drop_oldest(life.contracts, KEPT_CONTRACTS)
+    life.notices.pop(WHOLE, None)
+    life.notices.pop(contract, None)
+    if data.get("seats") is not None:
+        life.seats = int(data["seats"])
+    if not any(life.subscriptions.values()):
+        life.subscriptions.clear()
+    _agree(life, data.get("mrr"), at)
+    if (life.mrr or 1) > 0:
+        life.zero_at = None
+
+
+def on_cancelled(life: Life, data: Mapping[str, Any], at: int) -> None:
+    """Notice; a second notice of the same contract changes nothing."""
+    life.notices.setdefault(data.get("contract_id") or WHOLE, at)
+    _drop_oldest(life.notices, KEPT_CONTRACTS)
+
+
+def on_withdrawn(life: Life, data: Mapping[str, Any], at: int) -> None:
+    """Notice taken back, for one contract or for all."""
+    contract = data.get("contract_id")
+    if contract is None:
+        life.notices.clear()
+    else:
+        life.notices.pop(contract, None)
+        life.notices.pop(WHOLE, None)
+
+
+def on_subscription(life: Life, data: Mapping[str, Any], at: int) -> None:
+    """New terms of one subscription; MRR is the sum over all."""
+    amount = _amount(life, data["mrr_after"])
+    if amount is None:
+        return
+    if data.get("seats") is not None:
+        life.seats = int(data["seats"])
+    before = life.mrr
+    if not life.subscriptions and before is None:
+        _agree(life, data.get("mrr_before"), at)
+        before = life.mrr
+    life.subscriptions[data["subscription_id"]] = amount
+    _drop_oldest(life.subscriptions, KEPT_SUBSCRIPTIONS)
+    _note_mrr(life, before, at)
+
+
+def _agree(life: Life, money: Mapping[str, Any] | None, at: int) -> None:
+    if not money:
+        return
+    amount = _amount(life, money)
+    if amount is None:
+        return
+    before = life.mrr
+    life.agreed_mrr = amount
+    _note_mrr(life, before, at)
+
+
+def _note_mrr(life: Life, before: int | None, at: int) -> None:
+    mrr = life.mrr
+    if mrr is None or mrr == before:
+        return
+    life.mrr_log.append([at, mrr])
+    del life.mrr_log[:-KEPT_MRR_CHANGES]
+    if mrr > 0:
+        life.zero_at = None
+    elif before:
+        life.zero_at = at
+
+
+def _amount(life: Life, money: Mapping[str, Any]) -> int | None:
+    """Minor units in the client's main (first seen) currency; another currency cannot be summed without a rate."""
+    if life.currency is None:
+        life.currency = str(money["currency"])
+    return int(money["amount"]) if money["currency"] == life.currency else None
+
+
+def _drop_oldest(entries: dict[str, Any], kept: int) -> None:
+    while len(entries) > kept:
+        del entries[next(iter(entries))]
+
+
+LIFECYCLE = {
+    "client_registered": on_profile,
+    "client_updated": on_profile,
+    "contract_signed": on_contract,
+    "contract_renewed": on_contract,
+    "contract_cancelled": on_cancelled,
+    "cancellation_withdrawn": on_withdrawn,
+    "subscription_changed": on_subscription,
+}
+"""The events that a client's life is folded from, by name."""

@@ -1,0 +1,87 @@
+"""What an operator may set (`deploy/config/churn`): thresholds, the scorecard's points, the sentences of reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from string import Formatter
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideRules:
+    """What a person must say to downgrade a flag, and how long that may hold."""
+
+    reason_codes: Mapping[str, str]
+    """Code and what it means."""
+    max_days: int = 90
+    min_note: int = 10
+    """Characters: a note is for those who read it in three months."""
+    rise_ends: float = 0.15
+    """An override ends early when the probability is this much above what it was when it was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One early-warning sign of the scorecard: it shows when a feature is at or beyond a limit."""
+
+    code: str
+    reason: str
+    family: str
+    points: int
+    feature: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def shows(self, value: float) -> bool:
+        """A missing value (NaN) compares false either way, so it is never a sign."""
+        if self.at_least is not None:
+            return value >= self.at_least
+        return self.at_most is not None and value <= self.at_most
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """Points over signs, for as long as no model is in service."""
+
+    version: str
+    signs: tuple[Sign, ...]
+    flag_at: int
+    clear_below: int
+    min_families: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """How one reason is said: the first sentence whose facts are known is taken, the last needs none."""
+
+    raises: tuple[str, ...]
+    lowers: tuple[str, ...]
+
+    def say(self, facts: Mapping[str, str], *, raising: bool) -> str:
+        for sentence in self.raises if raising else self.lowers:
+            if all(name in facts for name in placeholders(sentence)):
+                return sentence.format_map(facts)
+        raise LookupError("the last sentence of a reason may need no fact")
+
+
+def placeholders(sentence: str) -> frozenset[str]:
+    return frozenset(name for _, name, _, _ in Formatter().parse(sentence) if name)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything above, and where flags rise and fall. Probabilities are shares (0 … 1), spans are days."""
+
+    scorecard: Scorecard
+    sentences: Mapping[str, Sentences]
+    overrides: OverrideRules
+    threshold: float = 0.6
+    clear_below: float = 0.5
+    horizon_days: int = 90
+    min_tenure_days: int = 30
+    grace_days: int = 30
+    """How late a renewal may come before a contract that ran out counts as lapsed."""
+    reasons_raising: int = 5
+    reasons_lowering: int = 3
+    reason_floor: float = field(default=0.05)
+    """Contributions (log-odds) below this are not worth a sentence."""

@@ -1,0 +1,31 @@
+"""Reasons: contributions grouped by reason code, the strongest said in sentences made of facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from common.contracts.churn import Reason
+
+from churn.domain.facts import facts_of
+from churn.domain.features import FEATURES, View
+from churn.domain.policy import Policy
+
+CODES: tuple[str, ...] = tuple(dict.fromkeys(feature.reason for feature in FEATURES))
+"""All reason codes, in the order of the feature table."""
+DIGITS = 4
+
+
+def explain(groups: Mapping[str, float], view: View, policy: Policy) -> tuple[Reason, ...]:
+    """The groups that raise the risk most, strongest first, then those that lower it most."""
+    ordered = sorted(groups.items(), key=lambda item: (-abs(item[1]), item[0]))
+    strong = [(code, value) for code, value in ordered if abs(value) >= policy.reason_floor]
+    raising = [item for item in strong if item[1] > 0][: policy.reasons_raising]
+    lowering = [item for item in strong if item[1] < 0][: policy.reasons_lowering]
+    return tuple(_reason(code, value, view, policy) for code, value in raising + lowering)
+
+
+def _reason(code: str, value: float, view: View, policy: Policy) -> Reason:
+    facts = facts_of(code, view)
+    text = policy.sentences[code].say(facts.words, raising=value > 0)
+    extra = {"events": facts.events} if facts.events else {}
+    return Reason(code=code, text=text, contribution=round(value, DIGITS), **extra)
