@@ -217,19 +217,17 @@ def _agreed_folder(run_folder: Path) -> Path:
     """The first worker names a folder; each counts itself in."""
     with exclusive(run_folder / "stack.lock"):
         note = run_folder / "stack.json"
-        agreed = json.loads(note.read_text()) if note.exists() else {"folder": str(_new_folder()), "users": 0}
-        agreed["users"] += 1
-        note.write_text(json.dumps(agreed))
-    return Path(agreed["folder"])
+        folder, users = json.loads(note.read_text()) if note.exists() else (str(_new_folder()), 0)
+        note.write_text(json.dumps([folder, users + 1]))
+    return Path(folder)
 
 
 def _leave(run_folder: Path, folder: Path) -> None:
     with exclusive(run_folder / "stack.lock"):
         note = run_folder / "stack.json"
-        agreed = json.loads(note.read_text())
-        agreed["users"] -= 1
-        note.write_text(json.dumps(agreed))
-        if agreed["users"] > 0:
+        _, users = json.loads(note.read_text())
+        note.write_text(json.dumps([str(folder), users - 1]))
+        if users > 1:
             return
         note.unlink()
         stack = Stack.at(folder)

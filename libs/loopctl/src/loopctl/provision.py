@@ -1,6 +1,6 @@
 """What a stack needs before a service starts: databases, roles and schemas, topics, migrated tables.
 
-Every step looks at what is there and adds what is missing, so it runs at each `loop up` and in production alike
+Every step looks at what is there and adds what is missing, so it runs at each `loop up`, and in production too
 (`loop migrate` with DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS set).
 """
 

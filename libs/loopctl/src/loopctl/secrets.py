@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from loopctl.files import write_json
 from loopctl.paths import SERVICES
 
 BYTES = 32
@@ -43,15 +43,7 @@ class Secrets:
             slack_signing=kept.get("slack_signing") or _new(),
         )
         if asdict(whole) != kept:
-            _write(file, asdict(whole))
+            write_json(file, asdict(whole))
         return whole
 
 
-def _write(file: Path, content: dict[str, object]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as handle:
-        json.dump(content, handle, indent=2)
-    temporary.replace(file)

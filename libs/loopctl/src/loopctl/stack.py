@@ -1,20 +1,20 @@
 """One stack: a data folder, a range of ports, and what is known about both.
 
-`DIR/stack.json` keeps what `loop up` was told (ports, outside servers); `DIR/endpoints.json` tells other programs
-where things are; `DIR/secrets.json` holds what they prove themselves with.
+`DIR/stack.json` keeps what `loop up` was told (ports, outside servers), `DIR/endpoints.json` tells other programs
+where things are, and `DIR/secrets.json` holds what they prove themselves with.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from loopctl.errors import Problem
+from loopctl.files import write_json
 from loopctl.local.kafka import Kafka
 from loopctl.local.ports import LOCALHOST
 from loopctl.local.postgres import DATABASE, Postgres
@@ -53,6 +53,11 @@ class Stack:
             database_url=os.environ.get("DATABASE_URL", "") or known.get("database_url", ""),
             kafka_servers=os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "") or known.get("kafka_servers", ""),
         )
+
+    @property
+    def production(self) -> bool:
+        """LOOP_ENVIRONMENT=production: services refuse what is fit for a local stack only."""
+        return os.environ.get("LOOP_ENVIRONMENT", "") == "production"
 
     def exists(self) -> bool:
         """Whether `loop up` was ever here."""
@@ -133,17 +138,18 @@ class Stack:
     def remember(self) -> None:
         """Write stack.json and endpoints.json (private: the database's URL carries its password)."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        known = {"base": self.base, "database_url": self.database_url, "kafka_servers": self.kafka_servers}
-        write_json(self.folder / "stack.json", known)
+        self.update(base=self.base, database_url=self.database_url, kafka_servers=self.kafka_servers)
         write_json(self.folder / "endpoints.json", self.endpoints())
 
+    def known(self) -> dict[str, Any]:
+        """What stack.json says."""
+        return _read(self.folder / "stack.json")
 
-def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Replace a file at once, so that no reader sees half of it; only its owner may read it."""
-    temporary = file.with_suffix(f".{os.getpid()}.tmp")
-    temporary.touch(mode=0o600)
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    temporary.replace(file)
+    def update(self, **facts: Any) -> None:
+        """Add to what stack.json says."""
+        known = self.known()
+        if known | facts != known:
+            write_json(self.folder / "stack.json", known | facts)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -169,4 +175,4 @@ def configured_sources() -> list[str]:
     return [entry["name"] for entry in sources] if isinstance(sources, list) else list(sources)
 
 
-__all__ = ["DATABASE", "DEFAULT_BASE", "PORT_SPAN", "Stack", "configured_sources", "write_json"]
+__all__ = ["DATABASE", "DEFAULT_BASE", "PORT_SPAN", "Stack", "configured_sources"]

@@ -1,1 +1,1 @@
-"""The embedded runtime: a real PostgreSQL and a real Kafka as plain processes of this machine, without containers."""
+"""The embedded runtime: a real PostgreSQL and a real Kafka as plain processes, without containers."""

@@ -1,7 +1,7 @@
-"""Kafka's jars: fetched once a user by the committed lock of Maven coordinates, each checked against its sha256.
+"""Kafka's jars: fetched once a user by the committed lock of Maven coordinates, each checked by its sha256.
 
-The lock is jgo's own format. Where they come from is jgo's default repository, or MAVEN_REPOSITORY_URL (a mirror);
-the sums make the source a matter of trust no more.
+The lock is jgo's own format. They come from jgo's default repository, or from MAVEN_REPOSITORY_URL (a mirror); the
+sums make the source a matter of trust no more.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def read_lock(lock: Path = LOCK) -> list[Jar]:
 
 
 def classpath(progress: Progress = lambda _done, _all: None) -> list[Path]:
-    """All jars, present and unaltered. Raises Problem when one cannot be had, or is not what the lock says."""
+    """All jars, present and unaltered. Raises Problem when one cannot be had, or differs from the lock."""
     cache = user_cache() / "maven"
     cache.mkdir(parents=True, exist_ok=True)
     jars = read_lock()

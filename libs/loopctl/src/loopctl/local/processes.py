@@ -1,7 +1,7 @@
 """Processes that outlive the command which started them, found again by pid *and* start time.
 
-A pid alone proves nothing: after a reboot or a long night it may belong to somebody else. So each pid file also
-keeps the start time of its process, and nothing is ever signalled whose start time differs.
+A pid alone proves nothing: after a reboot or a long night it may belong to somebody else. So each pid file keeps
+the start time of its process too, and nothing is ever signalled whose start time differs.
 """
 
 from __future__ import annotations
