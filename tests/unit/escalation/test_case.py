@@ -33,13 +33,14 @@ from tests.support.escalation_world import (
 )
 
 TICK = inputs.TimePassed()
+TWO_HOURS_LATER = MONDAY + hours(2)
 
 
 def complete(step: str, by: str = MAYA) -> inputs.Completed:
     return inputs.Completed(step, EVIDENCE[step], by)
 
 
-def cleared(episode: int = 1, flag_id=FLAG, at=MONDAY + hours(2), outcome=Outcome.CLEARED) -> inputs.FlagEnded:
+def cleared(episode: int = 1, flag_id=FLAG, at=TWO_HOURS_LATER, outcome=Outcome.CLEARED) -> inputs.FlagEnded:
     return inputs.FlagEnded(flag_id, episode, outcome, at, "loop", "risk_fell")
 
 
@@ -65,7 +66,7 @@ class TestOpening:
         assert len(case.standing) == 2
 
     def test_a_repeated_flag_is_not_even_noted(self):
-        case, happened = decide(opened(), flagged(), MONDAY + hours(1))
+        _case, happened = decide(opened(), flagged(), MONDAY + hours(1))
         assert happened == []
 
     def test_the_record_proposes_the_people_but_only_a_person_completes_assign(self):
@@ -147,7 +148,7 @@ class TestDeadlines:
 
     def test_due_soon_is_said_once_and_not_after_the_deadline(self):
         soon = inputs.StepDueSoon("assign", 1)
-        case, happened = play(opened(), [(soon, MONDAY + hours(3)), (soon, MONDAY + hours(3.1))])
+        _case, happened = play(opened(), [(soon, MONDAY + hours(3)), (soon, MONDAY + hours(3.1))])
         assert words(happened) == ["step_due assign"]
         _, happened = decide(opened(), soon, MONDAY + hours(4.5))
         assert words(happened) == ["step_breached assign"]
@@ -163,7 +164,7 @@ class TestDeadlines:
 
 class TestCompleting:
     def test_all_three_steps_with_their_evidence(self):
-        case, happened = play(opened(), [(complete(step), MONDAY + hours(1)) for step in EVIDENCE])
+        case, _happened = play(opened(), [(complete(step), MONDAY + hours(1)) for step in EVIDENCE])
         assert all(step.state is StepState.DONE for step in case.steps)
         assert case.state is State.OPEN
         assert (case.csm, case.executive_sponsor) == (Person(MAYA, MAYA), Person(OMAR, MAYA))
@@ -316,8 +317,8 @@ class TestMerging:
         other_flag = uuid4()
         older = opened()
         younger, _ = decide(None, flagged(flag(other_flag, at=MONDAY + hours(1)), client_id=OTHER), MONDAY + hours(1))
-        younger, happened = decide(younger, inputs.Absorbed(older.case_id), MONDAY + hours(2))
-        assert (younger.state, younger.outcome, younger.absorbed_by) == (State.CLOSED, None, older.case_id)
+        younger, _happened = decide(younger, inputs.Absorbed(older.case_id), MONDAY + hours(2))
+        assert (younger.state, younger.outcome, younger.absorbed_by) == (State.CLOSED, Outcome.CLEARED, older.case_id)
         older, _ = decide(older, inputs.FlagsTaken({other_flag: 1}, younger.case_id), MONDAY + hours(2))
         older, _ = decide(older, cleared(), MONDAY + hours(3))
         assert older.state is State.OPEN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -120,7 +121,7 @@ def test_nothing_is_breached_after_it_was_done_or_after_the_end(told):
 @given(moves)
 def test_a_closed_case_stays_exactly_as_it_is(told):
     cases, _, now = play(told)
-    for before, after in zip(cases, cases[1:], strict=False):
+    for before, after in itertools.pairwise(cases):
         if before.state is State.CLOSED:
             assert after == before
     if cases[-1].state is State.CLOSED:
@@ -157,7 +158,7 @@ def test_the_trail_numbers_everything_that_happened(told):
 @given(moves)
 def test_deadlines_never_move_back(told):
     cases, _, _ = play(told)
-    for before, after in zip(cases, cases[1:], strict=False):
+    for before, after in itertools.pairwise(cases):
         for was, step in zip(before.steps, after.steps, strict=True):
             assert step.due_at >= was.due_at
             assert step.due_soon_at <= step.due_at

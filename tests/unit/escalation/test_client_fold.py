@@ -11,6 +11,8 @@ from escalation.domain.client import CALLS_KEPT, CLIENT_FOLD, Client
 
 from tests.support.escalation_world import CLIENT, MAYA, MONDAY, OMAR, hours
 
+TOMORROW = MONDAY + hours(30)
+
 
 def event(body: Data, at: datetime = MONDAY) -> Event:
     return Event.of(body, id=uuid4(), source="csl/ingest/test", subject=CLIENT, time=at)
@@ -23,7 +25,7 @@ def fold(*bodies: Data) -> Client:
     return state
 
 
-def meeting(meeting_id: str = "m1", kind: str = "root_cause", at: datetime = MONDAY + hours(30)) -> Data:
+def meeting(meeting_id: str = "m1", kind: str = "root_cause", at: datetime = TOMORROW) -> Data:
     return said.MeetingScheduled(meeting_id=meeting_id, kind=kind, starts_at=at, attendees=("contact-7",))
 
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from common.contracts.errors import NotFound
 from common.contracts.ids import derived_id
+
 from escalation.domain.sop import Proof, Sop, StepRule
 
 LOOP = "loop"

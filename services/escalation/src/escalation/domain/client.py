@@ -141,9 +141,7 @@ class ClientFold:
 
 
 def _load_notice(kept: dict[str, Any]) -> Notice:
-    return Notice(
-        **_moments(kept, "given_at", "known_at"), effective_on=date.fromisoformat(kept["effective_on"])
-    )
+    return Notice(**_moments(kept, "given_at", "known_at"), effective_on=date.fromisoformat(kept["effective_on"]))
 
 
 def _moments(kept: dict[str, Any], *names: str) -> dict[str, Any]:

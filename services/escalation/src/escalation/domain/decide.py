@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from common.contracts.errors import Conflict, Refused
+
 from escalation.domain import evidence as proofs
 from escalation.domain import inputs
 from escalation.domain.case import LOOP, Case, Happened, Outcome, Pause, Person, Step, What
@@ -34,7 +35,7 @@ def decide(case: Case | None, given: inputs.Input, now: datetime) -> Decision:
         raise ValueError(f"{type(given).__name__} needs a case")
     if case.closed_at is not None:
         if isinstance(given, _BY_PEOPLE):
-            raise Conflict(f"the case was closed at {case.closed_at.isoformat()}: {case.outcome or 'absorbed'}")
+            raise Conflict(f"the case was closed at {case.closed_at.isoformat()}: {case.outcome}")
         return case, []
     case, happened = _RULES[type(given)](case, given, now)
     return replace(case, happenings=case.happenings + len(happened)), happened
@@ -82,9 +83,7 @@ def _flagged_again(case: Case, given: inputs.Flagged, now: datetime) -> Decision
     flag = given.flag
     if case.closed_at is not None or case.standing.get(flag.flag_id, 0) >= flag.episode:
         return case, []
-    case = replace(
-        case, standing={**case.standing, flag.flag_id: flag.episode}, happenings=case.happenings + 1
-    )
+    case = replace(case, standing={**case.standing, flag.flag_id: flag.episode}, happenings=case.happenings + 1)
     details = {"flag_id": str(flag.flag_id), "episode": flag.episode, "rule": flag.rule}
     return case, [Happened(What.FLAG_NOTED, flag.raised_at, LOOP, details=details)]
 
@@ -284,7 +283,7 @@ def _closed(case: Case, given: inputs.Closed, now: datetime) -> Decision:
 
 
 def _close(
-    case: Case, at: datetime, by: str, outcome: Outcome | None, reason: str, absorbed_by: UUID | None = None
+    case: Case, at: datetime, by: str, outcome: Outcome, reason: str, absorbed_by: UUID | None = None
 ) -> Decision:
     at = max(at, case.opened_at)
     details = {"outcome": outcome, "reason": reason, "absorbed_by": str(absorbed_by) if absorbed_by else None}
@@ -300,10 +299,10 @@ def _moved(case: Case, given: inputs.ClientMoved, now: datetime) -> Decision:
 
 
 def _absorbed(case: Case, given: inputs.Absorbed, now: datetime) -> Decision:
-    """No outcome: what becomes of the client is the surviving case's to say."""
+    """Its flag is no longer its own to stand for: what becomes of the client is the surviving case's to say."""
     case, happened = catch_up(case, now)
     reason = f"its client was merged with one whose case {given.into} goes on"
-    case, closed = _close(case, now, LOOP, None, reason, absorbed_by=given.into)
+    case, closed = _close(case, now, LOOP, Outcome.CLEARED, reason, absorbed_by=given.into)
     return case, happened + closed
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from common.contracts.errors import Refused
+
 from escalation.domain.sop import Proof
 
 TEXT_LIMIT = 2000
@@ -76,9 +77,7 @@ def without_contact(evidence: Evidence, contact_id: str) -> dict[str, Any]:
 
 
 def _people(given: Evidence, terms: Terms) -> dict[str, Any]:
-    return {
-        name: email_of_ours(given.get(name), f"evidence.{name}", terms) for name in ("csm", "executive_sponsor")
-    }
+    return {name: email_of_ours(given.get(name), f"evidence.{name}", terms) for name in ("csm", "executive_sponsor")}
 
 
 def _call(given: Evidence, terms: Terms) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,7 @@ class Flagged:
     """The client as merged."""
     flagged_client_id: UUID
     sop: Sop
-    client: Client = Client()
+    client: Client = field(default_factory=Client)
 
 
 @dataclass(frozen=True, slots=True)
