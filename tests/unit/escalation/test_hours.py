@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.support.escalation_world import MAYA, hours, opened, sop
 
 OFFICE = Working("Europe/Berlin", time(9), time(17), frozenset(range(5)), frozenset({date(2026, 4, 3)}))
-moments = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+moments = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001  (hypothesis adds the zone)
 spans = st.integers(1, 100 * 60).map(lambda minutes: timedelta(minutes=minutes))
 
 
