@@ -33,17 +33,22 @@ class Secrets:
 
     @classmethod
     def load(cls, file: Path, sources: Sequence[str] = ()) -> Secrets:
-        """Read the file; whatever is not in it yet (a new source, a new release's secret) is added to it."""
+        """Read the file; whatever is not in it yet (a new source, a new release's secret) is added to it.
+
+        In containers the environment decides: CSL_JWT_SECRET, and <SERVICE>_DATABASE_PASSWORD.
+        """
+        given = os.environ.get
         kept = json.loads(file.read_text()) if file.exists() else {}
         whole = cls(
-            jwt=kept.get("jwt") or _new(),
+            jwt=given("CSL_JWT_SECRET") or kept.get("jwt") or _new(),
             postgres=kept.get("postgres") or _new(),
-            roles={service: kept.get("roles", {}).get(service) or _new() for service in SERVICES},
+            roles={
+                service: given(f"{service.upper()}_DATABASE_PASSWORD") or kept.get("roles", {}).get(service) or _new()
+                for service in SERVICES
+            },
             webhooks={**{source: _new() for source in sources}, **kept.get("webhooks", {})},
             slack_signing=kept.get("slack_signing") or _new(),
         )
         if asdict(whole) != kept:
             write_json(file, asdict(whole))
         return whole
-
-
