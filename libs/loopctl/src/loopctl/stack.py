@@ -60,8 +60,8 @@ class Stack:
         return os.environ.get("LOOP_ENVIRONMENT", "") == "production"
 
     def exists(self) -> bool:
-        """Whether `loop up` was ever here."""
-        return (self.folder / "stack.json").exists()
+        """Whether `loop up` was ever here, or the environment names a stack that runs elsewhere (containers)."""
+        return (self.folder / "stack.json").exists() or bool(self.database_url and self.kafka_servers)
 
     def need_exists(self) -> None:
         """Raises Problem where no stack was ever started."""
@@ -158,9 +158,7 @@ def _read(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise Problem(
-            f"{file} is not readable JSON", remedy="mend it, or remove it and run `loop up`"
-        ) from error
+        raise Problem(f"{file} is not readable JSON", remedy="mend it, or remove it and run `loop up`") from error
     return content if isinstance(content, dict) else {}
 
 
