@@ -51,5 +51,6 @@ class Secrets:
             slack_signing=kept.get("slack_signing") or _new(),
         )
         if asdict(whole) != kept:
+            file.parent.mkdir(parents=True, exist_ok=True)
             write_json(file, asdict(whole))
         return whole
