@@ -1,0 +1,161 @@
+"""What may concern people: an event of another service, reduced to what rules look at and messages are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from common.contracts import churn, client, escalation, feeds, health
+from common.contracts.base import Data, Event, Origin
+
+RANK = {
+    health.Band.GREEN: 3,
+    health.Band.HEALTHY: 3,
+    health.Band.AMBER: 2,
+    health.Band.STABLE: 2,
+    health.Band.AT_RISK: 1,
+    health.Band.RED: 1,
+    health.Band.CRITICAL: 0,
+}
+"""Bands of all models on one scale, best highest; `unknown` has no rank."""
+ALARMING = 1
+"""A first known band of this rank or less counts as a change for the worse."""
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """One event that a rule may match. `facts` are what `when:` compares, by name; see docs/notify.md."""
+
+    kind: str
+    event: Event[Any]
+    client_id: UUID | None
+    facts: Facts
+    case_id: UUID | None = None
+    owner: str | None = None
+    """Who owns the milestone or the blocker."""
+    case_csm: str | None = None
+    case_sponsor: str | None = None
+
+    @property
+    def at(self) -> datetime:
+        return self.event.time
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """How one type of event becomes an occasion."""
+
+    kind: str
+    facts: Callable[[Any], Facts] = field(default=lambda _: {})
+
+
+def worse(data: health.BandChanged) -> bool:
+    """Whether the client is in a worse band than it was last known to be in."""
+    now = RANK.get(data.band)
+    if now is None:
+        return False
+    before = RANK.get(data.last_known_band or health.Band.UNKNOWN)
+    if before is None:
+        before = RANK.get(data.band_before or health.Band.UNKNOWN)
+    return now <= ALARMING if before is None else now < before
+
+
+def better(data: health.BandChanged) -> bool:
+    now, before = RANK.get(data.band), RANK.get(data.last_known_band or data.band_before or health.Band.UNKNOWN)
+    return now is not None and before is not None and now > before
+
+
+def _band(data: health.BandChanged) -> Facts:
+    return {
+        "band": data.band.value,
+        "band_before": (data.last_known_band or data.band_before or health.Band.UNKNOWN).value,
+        "score": data.score,
+        "score_before": data.score_before,
+        "worse": worse(data),
+        "better": better(data),
+        "cause": data.cause.value if data.cause else None,
+        "model": data.model,
+        "confidence": data.confidence,
+    }
+
+
+def _flag(data: churn.FlagEvent) -> Facts:
+    return {
+        "rule": data.rule.value,
+        "probability": data.probability,
+        "points": data.points,
+        "calibrated": data.calibrated,
+        "simulated": bool(data.simulated),
+        "episode": data.episode,
+    }
+
+
+def _step(data: escalation.StepEvent) -> Facts:
+    facts: dict[str, Any] = {"step": data.step, "sop": data.sop}
+    if isinstance(data, escalation.StepDue):
+        facts["notice"] = data.notice
+    return facts
+
+
+def _milestone(data: health.MilestoneLate) -> Facts:
+    phase = data.phase.value if data.phase else None
+    return {"milestone": data.milestone, "phase": phase, "days_late": data.days_late}
+
+
+def _blocker(data: client.BlockerLogged) -> Facts:
+    return {"severity": data.severity.value, "kind": data.kind, "impact_days": data.impact_days}
+
+
+def _feed(data: feeds.Feed) -> Facts:
+    return {"source": data.source, "expected_every_seconds": data.expected_every_seconds}
+
+
+READS: Mapping[type[Data], _Read] = {
+    health.BandChanged: _Read("band_changed", _band),
+    health.MilestoneLate: _Read("milestone_late", _milestone),
+    health.SignStarted: _Read("sign_started", lambda data: {"sign": data.sign}),
+    churn.FlagRaised: _Read("flag_raised", _flag),
+    churn.FlagCleared: _Read("flag_cleared", lambda data: {**_flag(data), "reason": data.reason}),
+    churn.FlagOverridden: _Read("flag_overridden", _flag),
+    churn.OverrideEnded: _Read("override_ended", lambda data: {**_flag(data), "because": data.ended_because}),
+    escalation.CaseOpened: _Read("case_opened", lambda data: {"sop": data.sop}),
+    escalation.CaseAssigned: _Read("case_assigned", lambda data: {"by": data.by}),
+    escalation.StepDue: _Read("step_due", _step),
+    escalation.StepDone: _Read("step_done", _step),
+    escalation.StepBreached: _Read("step_breached", _step),
+    escalation.CasePaused: _Read("case_paused", lambda data: {"sop": data.sop}),
+    escalation.CaseResumed: _Read("case_resumed", lambda data: {"sop": data.sop}),
+    escalation.CaseClosed: _Read("case_closed", lambda data: {"outcome": data.outcome.value, "sop": data.sop}),
+    client.BlockerLogged: _Read("blocker_logged", _blocker),
+    feeds.FeedSilent: _Read("feed_silent", _feed),
+    feeds.FeedRecovered: _Read("feed_recovered", _feed),
+}
+KINDS = frozenset(read.kind for read in READS.values())
+
+
+def occasion_of(event: Event[Any]) -> Occasion | None:
+    """None for what never concerns anybody: history, and types that no rule can name."""
+    read = READS.get(type(event.data))
+    if read is None or is_history(event):
+        return None
+    data = event.data
+    return Occasion(
+        kind=read.kind,
+        event=event,
+        client_id=None if isinstance(data, feeds.Feed) else event.client_id,
+        facts=read.facts(data),
+        case_id=getattr(data, "case_id", None),
+        owner=getattr(data, "owner_email", None),
+        case_csm=getattr(data, "csm_email", None),
+        case_sponsor=getattr(data, "executive_sponsor_email", None),
+    )
+
+
+def is_history(event: Event[Any]) -> bool:
+    """History never acts: imported events, and results about moments that had passed."""
+    return event.origin is Origin.IMPORT or getattr(event.data, "mode", health.Mode.LIVE) != health.Mode.LIVE

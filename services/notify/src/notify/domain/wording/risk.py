@@ -1,0 +1,52 @@
+"""Words for what churn says: flags with their reasons, and what people decided about them."""
+
+from __future__ import annotations
+
+from common.contracts import churn
+
+from notify.domain.message import Message, moment, number, spoken
+from notify.domain.wording.context import SIMULATED, Context, name_of, sentence, worded
+
+REASONS_SHOWN = 5
+AGAINST_SHOWN = 2
+UNCALIBRATED = "These are risk signs counted by a scorecard, not a calibrated probability."
+
+
+def flag_raised(data: churn.FlagRaised, context: Context) -> Message:
+    if data.probability is not None and data.calibrated:
+        title = f"{name_of(context)} is likely to leave: {data.probability:.0%} within {data.horizon_days} days"
+        changed = f"Risk {data.probability:.0%}; a flag is raised from {data.threshold:.0%}."
+    else:
+        title = f"{name_of(context)} shows risk signs"
+        points = number(data.points) if data.points is not None else "enough"
+        changed = f"Scorecard: {points} points; a flag is raised from {number(data.threshold)}."
+    again = (f"This is flag {data.episode} of this client.",) if data.episode > 1 else ()
+    return _risk(data, context, title, (changed, *again))
+
+
+def _risk(data: churn.Risk, context: Context, title: str, changed: tuple[str, ...]) -> Message:
+    why, against = reasons(data.reasons)
+    notes = [] if data.calibrated and data.probability is not None else [UNCALIBRATED]
+    if data.simulated:
+        notes.append(SIMULATED)
+    return worded(context, title, changed=changed, why=why, against=against, notes=tuple(notes))
+
+
+def reasons(given: tuple[churn.Reason, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Sentences that raise the risk, strongest first, and those that lower it."""
+    ordered = sorted(given, key=lambda reason: -abs(reason.contribution))
+    up = tuple(sentence(r.text) for r in ordered if r.contribution > 0)[:REASONS_SHOWN]
+    down = tuple(sentence(r.text) for r in ordered if r.contribution < 0)[:AGAINST_SHOWN]
+    return up, down
+
+
+def flag_cleared(data: churn.FlagCleared, context: Context) -> Message:
+    because = spoken(data.reason) if data.reason else "the risk behind it has passed"
+    return _risk(data, context, f"{name_of(context)}: the risk flag is cleared", (sentence(because) + ".",))
+
+
+def override(data: churn.OverrideEvent, context: Context) -> Message:
+    ended = isinstance(data, churn.OverrideEnded)
+    title = f"{name_of(context)}: {'the override has ended' if ended else 'the flag was overridden'}"
+    changed = f"{data.by} ({spoken(data.reason_code)}) until {moment(data.until, context.tz)}: {data.note}"
+    return _risk(data, context, title, (changed,))
