@@ -1,4 +1,4 @@
-"""From a model's margin (log-odds) to a probability that means what it says: Platt, or isotonic where there are many."""
+"""From a margin (log-odds) to a probability that means what it says: Platt, or isotonic where there are many rows."""
 
 from __future__ import annotations
 

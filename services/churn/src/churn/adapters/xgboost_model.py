@@ -111,7 +111,7 @@ def pack(booster: xgboost.Booster, calibrated: Calibration, features: Sequence[s
 
 
 def unpack(stored: StoredModel) -> RiskModel:
-    """Raises BadModelError when the stored bytes are not what was stored, or were made for other features or libraries."""
+    """Raises BadModelError: not the bytes that were stored, or made for other features or newer libraries."""
     if hashlib.sha256(stored.content).hexdigest() != stored.sha256:
         raise BadModelError("the stored bytes do not have their sha256")
     unknown = [name for name in stored.features if name not in BY_NAME]

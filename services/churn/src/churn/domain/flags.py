@@ -78,14 +78,14 @@ def baseline(watch: Watch, found: Assessment) -> Watch:
     return replace(watch, held=watch.flag is None and found.level is Level.HIGH)
 
 
-def client_left(watch: Watch, last_risk: Mapping[str, Any]) -> tuple[Watch, Events]:
+def client_left(watch: Watch, last_risk: Mapping[str, Any], because: str = "client_left") -> tuple[Watch, Events]:
     """The client is gone: what was open is over. `last_risk` are the fields of its last assessment."""
     if watch.flag is None:
         return replace(watch, held=False), []
     events: Events = []
     if watch.override is not None:
-        watch, events = _end_override(watch, last_risk, "client_left")
-    watch, cleared = _clear(watch, last_risk, "client_left")
+        watch, events = _end_override(watch, last_risk, because)
+    watch, cleared = _clear(watch, last_risk, because)
     return watch, events + cleared
 
 

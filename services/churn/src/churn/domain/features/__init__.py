@@ -115,10 +115,14 @@ BY_NAME = {feature.name: feature for feature in FEATURES}
 _FUNCTIONS = tuple(feature.of for feature in FEATURES)
 
 
-def extract(state: State, track: HealthTrack, moment: int) -> list[float]:
-    """All features in the order of `FEATURES`, at a moment (seconds) not before anything in state or track."""
-    view = View(state, track, moment)
+def values(view: View) -> list[float]:
+    """All features in the order of `FEATURES`."""
     return [of(view) for of in _FUNCTIONS]
 
 
-__all__ = ["BY_NAME", "FEATURES", "NAMES", "Feature", "View", "extract"]
+def extract(state: State, track: HealthTrack, moment: int) -> list[float]:
+    """The same at a moment (seconds) not before anything in state or track."""
+    return values(View(state, track, moment))
+
+
+__all__ = ["BY_NAME", "FEATURES", "NAMES", "Feature", "View", "extract", "values"]

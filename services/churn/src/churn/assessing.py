@@ -1,0 +1,197 @@
+"""The heart of churn: from rows that wait to assessments, flags and events, many clients in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from common import folding, outbox
+from common.contracts.base import Data, Event
+from common.contracts.churn import Assessed, FlagCleared, FlagRaised, Rule
+from common.contracts.ids import derived_id
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from churn import metrics
+from churn.adapters.xgboost_model import Prediction
+from churn.client_fold import FOLD
+from churn.domain import features, flags, scorecard
+from churn.domain.assessment import Assessment, level_of
+from churn.domain.features import View
+from churn.domain.history import eligible
+from churn.domain.labels import Rules
+from churn.domain.moments import DAY, moment_of, seconds
+from churn.domain.policy import Policy
+from churn.domain.reasons import CODES, explain
+from churn.domain.state import State
+from churn.registry import Registry, Serving
+from churn.repository import decisions, risks
+from churn.repository.risks import Risk
+
+SOURCE = "csl/churn"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A client that is to be assessed, with all that is known of it now."""
+
+    risk: Risk
+    state: State
+    view: View
+    features: list[float]
+
+
+class Assessor:
+    """Works out risks by the model in service, else by the scorecard, and decides on flags."""
+
+    def __init__(self, policy: Policy, registry: Registry) -> None:
+        self.policy = policy
+        self.registry = registry
+        self._rules = Rules(policy.horizon_days, policy.min_tenure_days, policy.grace_days)
+
+    async def assess(self, session: AsyncSession, rows: Sequence[Risk], now: datetime, wall: datetime) -> int:
+        """Assess the clients of these locked rows, save and publish; returns how many were assessed."""
+        waiting = [row for row in rows if not _importing(row, wall)]
+        said: list[Event[Any]] = []
+        kept: list[tuple[Event[Any], Assessment]] = []
+        candidates = await self._candidates(session, waiting, now, said)
+        serving = await self.registry.current(session)
+        for candidate, found in zip(candidates, self._assessments(candidates, serving, now), strict=True):
+            events = self._decide(candidate.risk, found)
+            kept.append((events[0], found))
+            said += events
+        for row in rows:
+            row.due_on = None if row.ended else now.date() + timedelta(days=1)
+        await risks.save(session, rows)
+        await decisions.add_assessments(session, kept)
+        await decisions.note(session, [event.data for event in said])
+        await outbox.add(session, said)
+        _count(said, serving)
+        return len(kept)
+
+    async def _candidates(
+        self, session: AsyncSession, rows: Sequence[Risk], now: datetime, said: list[Event[Any]]
+    ) -> list[Candidate]:
+        """Those of the rows that are clients now. What others leave open is closed, and told to `said`."""
+        moment = seconds(now)
+        ids = [row.client_id for row in rows]
+        states = await folding.read(session, FOLD, ids)
+        tracks = await risks.tracks(session, ids, moment // DAY)
+        candidates = []
+        for row in rows:
+            folded = states.get(row.client_id)
+            if folded is None or folded.state.first_at is None:
+                row.ended = {"kind": "unknown"}
+                said += self._close(row, now, "merged")
+                continue
+            end = folded.state.life.ended(moment, self.policy.grace_days)
+            if end is not None:
+                row.ended = {"kind": end.kind, "at": moment_of(end.at)}
+                said += self._close(row, now, "client_left")
+                continue
+            row.ended = None
+            view = View(folded.state, tracks[row.client_id], moment)
+            candidates.append(Candidate(row, folded.state, view, features.values(view)))
+        return candidates
+
+    def _close(self, row: Risk, now: datetime, because: str) -> list[Event[Any]]:
+        if row.last is None or row.watch.flag is None:
+            return []
+        row.watch, events = flags.client_left(row.watch, {**row.last, "as_of": now}, because)
+        return [event_of(said, row.client_id, now, n) for n, said in enumerate(events)]
+
+    def _assessments(self, candidates: Sequence[Candidate], serving: Serving | None, now: datetime) -> list[Assessment]:
+        """The model speaks of those it has learned about, the scorecard of the others."""
+        moment = seconds(now)
+        spoken = [c for c in candidates if serving and eligible(c.state, moment, self._rules)]
+        predicted: dict[UUID, Assessment] = {}
+        if serving and spoken:
+            prediction = serving.model.predict([c.features for c in spoken])
+            for row, candidate in enumerate(spoken):
+                predicted[candidate.risk.client_id] = self._by_model(candidate, serving, prediction, row, now)
+        return [predicted.get(c.risk.client_id) or self._by_scorecard(c, now) for c in candidates]
+
+    def _by_model(
+        self, candidate: Candidate, serving: Serving, prediction: Prediction, row: int, now: datetime
+    ) -> Assessment:
+        policy, record = self.policy, serving.record
+        probability = float(prediction.probability[row])
+        groups = dict(zip(CODES, map(float, prediction.groups[row]), strict=True))
+        return Assessment(
+            client_id=candidate.risk.client_id,
+            as_of=now,
+            level=level_of(probability, policy.threshold, policy.clear_below),
+            rule=Rule.THRESHOLD,
+            threshold=policy.threshold,
+            horizon_days=record.horizon_days,
+            model=record.kind,
+            model_version=record.version,
+            calibrated=True,
+            reasons=explain(groups, candidate.view, policy),
+            probability=round(probability, 6),
+            simulated=True if serving.simulated else None,
+            base=float(prediction.base[row]),
+            groups=groups,
+        )
+
+    def _by_scorecard(self, candidate: Candidate, now: datetime) -> Assessment:
+        policy = self.policy
+        found = scorecard.tally(candidate.features, policy.scorecard)
+        return Assessment(
+            client_id=candidate.risk.client_id,
+            as_of=now,
+            level=found.level,
+            rule=Rule.SCORECARD,
+            threshold=policy.scorecard.flag_at,
+            horizon_days=policy.horizon_days,
+            model=scorecard.MODEL,
+            model_version=policy.scorecard.version,
+            calibrated=False,
+            reasons=explain(found.by_reason, candidate.view, policy),
+            points=found.points,
+            groups=found.by_reason,
+        )
+
+    def _decide(self, row: Risk, found: Assessment) -> list[Event[Any]]:
+        """The assessment and what follows from it, as events; the row is changed."""
+        decided: list[Data] = []
+        if row.baseline and not row.live:
+            row.watch = flags.baseline(row.watch, found)
+        else:
+            row.watch, decided = flags.decide(row.watch, found, self.policy, live=row.live)
+        row.baseline = row.live = False
+        row.importing_until = None
+        row.assessments += 1
+        assessed = found.event()
+        row.last = assessed.fact()
+        first = event_of(
+            assessed, row.client_id, found.as_of, 0, derived_id(Assessed.TYPE, row.client_id, row.assessments)
+        )
+        return [first, *(event_of(said, row.client_id, found.as_of, n) for n, said in enumerate(decided, start=1))]
+
+
+def event_of(
+    said: Data, client_id: UUID, now: datetime, nth: int, event_id: UUID | None = None, cause: Event[Any] | None = None
+) -> Event[Any]:
+    """An event of churn. Everything said of a flag happens once an episode, so its id is derived from that."""
+    if event_id is None:
+        event_id = derived_id(said.TYPE, getattr(said, "flag_id", client_id), getattr(said, "episode", 0))
+    return Event.of(said, id=event_id, source=SOURCE, subject=client_id, time=now, sequence=nth, caused_by=cause)
+
+
+def _importing(row: Risk, wall: datetime) -> bool:
+    """History is coming in: nothing is assessed on half of it. The import's end asks for the baseline."""
+    return row.importing_until is not None and wall < row.importing_until and not row.baseline
+
+
+def _count(said: Sequence[Event[Any]], serving: Serving | None) -> None:
+    for event in said:
+        data = event.data
+        if isinstance(data, Assessed):
+            metrics.ASSESSED.labels(data.model).inc()
+        elif isinstance(data, FlagRaised):
+            metrics.FLAGS_RAISED.labels(data.rule.value).inc()
+        elif isinstance(data, FlagCleared):
+            metrics.FLAGS_CLEARED.labels(data.reason or "").inc()

@@ -1,0 +1,59 @@
+"""Wires churn. Start it with `python -m churn.main [all|api|worker]`."""
+
+from __future__ import annotations
+
+from common.http import create_app
+from common.process import Periodic, Service, make_clock, make_database, run
+
+from churn import api
+from churn.adapters.policy_files import load_policy
+from churn.assessing import Assessor
+from churn.handlers import consumer
+from churn.jobs import MAINTAIN_EVERY, Assessing, Upkeep
+from churn.registry import Registry
+from churn.settings import Settings
+
+COUNT_EVERY = 10.0
+MODEL_LIMIT = 32 << 20
+"""Bytes of a model sent to the registry (base64)."""
+
+
+def build(settings: Settings) -> Service:
+    """The service as one process runs it."""
+    clock = make_clock(settings)
+    database = make_database(settings, "churn")
+    policy = load_policy(settings.config_dir)
+    registry = Registry()
+    assessing = Assessing(database, clock, Assessor(policy, registry), settings)
+    upkeep = Upkeep(settings)
+    app = create_app(
+        "churn",
+        settings,
+        database=database,
+        clock=clock,
+        routers=[api.router],
+        title="Churn",
+        description="Calibrated 90-day risk with reasons, flags, and the people who decide about them.",
+        body_limits={"/v1/models": MODEL_LIMIT},
+    )
+    app.state.policy = policy
+    app.state.registry = Registry()  # the API may run without a worker in its process
+
+    return Service(
+        name="churn",
+        settings=settings,
+        database=database,
+        clock=clock,
+        app=app,
+        consumers=[consumer(clock)],
+        timers=assessing.timers(),
+        jobs=[
+            Periodic("upkeep", MAINTAIN_EVERY, upkeep.run),
+            Periodic("count", COUNT_EVERY, upkeep.count),
+        ],
+        worker_work=[assessing.run],
+    )
+
+
+if __name__ == "__main__":
+    run(build, Settings)

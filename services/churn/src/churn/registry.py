@@ -1,0 +1,85 @@
+"""The model that this process assesses with: follows the registry without a restart, and never trusts bytes unread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from common import logging
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from churn import metrics
+from churn.adapters.xgboost_model import BadModelError, RiskModel, unpack
+from churn.repository import models
+
+log = logging.get(__name__)
+
+LOOK_BACK = 20
+"""How many decisions back a model is looked for when the one in force cannot be loaded."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A loaded model with its record."""
+
+    record: models.ModelRecord
+    model: RiskModel
+
+    @property
+    def simulated(self) -> bool:
+        return self.record.trained_on == "simulated"
+
+
+class Registry:
+    """Keeps the model in service loaded. `refused` says why a promoted one is not (else empty)."""
+
+    def __init__(self) -> None:
+        self._nth: int | None = None
+        self._serving: Serving | None = None
+        self.refused = ""
+
+    async def current(self, session: AsyncSession) -> Serving | None:
+        """The model in service; None: the scorecard. One cheap query, and a load when the decision changed."""
+        decision = await models.in_service(session)
+        nth = decision.nth if decision else None
+        if nth != self._nth:
+            await self._follow(session)
+            self._nth = nth
+        return self._serving
+
+    async def _follow(self, session: AsyncSession) -> None:
+        """Load what was decided last; bytes that cannot be trusted are refused and the one before stays."""
+        self.refused = ""
+        for decision in await models.promotions(session, LOOK_BACK):
+            if decision.model_id is None:
+                self._serve(None)
+                return
+            if self._serving and self._serving.record.model_id == decision.model_id:
+                return
+            try:
+                self._serve(await load(session, decision.model_id))
+            except BadModelError as error:
+                metrics.MODEL_REFUSED.inc()
+                self.refused = self.refused or f"model {decision.model_id} is refused: {error}"
+                log.error("model_refused", model_id=str(decision.model_id), error=str(error))
+            else:
+                return
+            if self._serving is not None:
+                return
+        self._serve(None)
+
+    def _serve(self, serving: Serving | None) -> None:
+        metrics.MODEL_IN_SERVICE.clear()
+        if serving:
+            record = serving.record
+            metrics.MODEL_IN_SERVICE.labels(record.kind, record.version, record.trained_on).set(1)
+        self._serving = serving
+        log.info("model_in_service", version=serving.record.version if serving else "scorecard")
+
+
+async def load(session: AsyncSession, model_id: UUID) -> Serving:
+    """Raises BadModelError when its bytes cannot be trusted or used here."""
+    record = await models.find(session, model_id)
+    if record is None:
+        raise BadModelError("it is not in the registry")
+    return Serving(record, unpack(await models.stored(session, model_id)))

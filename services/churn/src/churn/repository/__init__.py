@@ -1,0 +1,1 @@
+"""All SQL of churn: `risks` (rows that are decided on), `decisions` (what was found and decided), `models`."""

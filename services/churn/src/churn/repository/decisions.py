@@ -1,0 +1,195 @@
+"""What was found and decided: assessments by month, flags by episode, overrides. Append-only but for how they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from common.contracts.base import Data, Event
+from common.contracts.churn import FlagCleared, FlagRaised, OverrideEnded
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from churn.domain.assessment import Assessment
+from churn.domain.flags import Flag, Override
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An assessment as history keeps it."""
+
+    as_of: datetime
+    event_id: UUID
+    body: Mapping[str, Any]
+
+
+async def add_assessments(session: AsyncSession, found: Sequence[tuple[Event[Any], Assessment]]) -> None:
+    if not found:
+        return
+    await session.execute(
+        text("""
+        INSERT INTO assessments (client_id, as_of, event_id, body, groups)
+        SELECT u.client_id, u.as_of, u.event_id, u.body::jsonb, u.groups::jsonb
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:moments AS timestamptz[]), CAST(:events AS uuid[]),
+                    CAST(:bodies AS text[]), CAST(:groups AS text[])) AS u(client_id, as_of, event_id, body, groups)
+        ON CONFLICT DO NOTHING
+        """),
+        {
+            "ids": [a.client_id for _, a in found],
+            "moments": [a.as_of for _, a in found],
+            "events": [e.id for e, _ in found],
+            "bodies": [orjson.dumps(e.data.fact()).decode() for e, _ in found],
+            "groups": [_groups(a) for _, a in found],
+        },
+    )
+
+
+def _groups(found: Assessment) -> str | None:
+    if found.groups is None:
+        return None
+    groups = {code: round(value, 6) for code, value in found.groups.items() if value}
+    return orjson.dumps({**groups, "base": round(found.base, 6)}).decode()
+
+
+async def history(
+    session: AsyncSession,
+    client_id: UUID,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Kept]:
+    """A client's assessments, newest first."""
+    conditions, values = ["client_id = :client_id"], {"client_id": client_id, "limit": limit}
+    for name, sign, bound in (("since", ">=", since), ("until", "<", until)):
+        if bound is not None:
+            conditions.append(f"as_of {sign} :{name}")
+            values[name] = bound
+    if before is not None:
+        conditions.append("(as_of, event_id) < (:before_at, :before_id)")
+        values |= {"before_at": before[0], "before_id": before[1]}
+    rows = await session.execute(
+        text(
+            f"SELECT as_of, event_id, body FROM assessments WHERE {' AND '.join(conditions)}"  # noqa: S608  (names above)
+            " ORDER BY as_of DESC, event_id DESC LIMIT :limit"
+        ),
+        values,
+    )
+    return [Kept(row.as_of, row.event_id, row.body) for row in rows]
+
+
+async def note(session: AsyncSession, decisions: Sequence[Data]) -> None:
+    """Keep the life of flags and the end of overrides beside the events that tell of them."""
+    for said in decisions:
+        if isinstance(said, FlagRaised):
+            await _raised(session, said)
+        elif isinstance(said, FlagCleared):
+            await _execute(
+                session,
+                "UPDATE flags SET cleared_at = :at, cleared_because = :because"
+                " WHERE flag_id = :flag_id AND episode = :episode",
+                said,
+                because=said.reason,
+            )
+        elif isinstance(said, OverrideEnded):
+            await _execute(
+                session,
+                "UPDATE overrides SET ended_at = :at, ended_because = :because"
+                " WHERE flag_id = :flag_id AND episode = :episode AND ended_at IS NULL",
+                said,
+                because=said.ended_because,
+            )
+
+
+async def _raised(session: AsyncSession, said: FlagRaised) -> None:
+    await _execute(
+        session,
+        "INSERT INTO flags (flag_id, episode, client_id, rule, model_version, probability, raised_at)"
+        " VALUES (:flag_id, :episode, :client_id, :rule, :model_version, :probability, :at) ON CONFLICT DO NOTHING",
+        said,
+        client_id=said.client_id,
+        rule=said.rule.value,
+        model_version=said.model_version,
+        probability=said.probability,
+    )
+
+
+async def _execute(
+    session: AsyncSession, statement: str, said: FlagRaised | FlagCleared | OverrideEnded, **values: Any
+) -> None:
+    at = {"flag_id": said.flag_id, "episode": said.episode, "at": said.as_of}
+    await session.execute(text(statement), {**at, **values})
+
+
+async def add_override(session: AsyncSession, client_id: UUID, flag: Flag, made: Override) -> None:
+    await session.execute(
+        text(
+            "INSERT INTO overrides (override_id, client_id, flag_id, episode, by, reason_code, note, probability,"
+            " made_at, until) VALUES (:override_id, :client_id, :flag_id, :episode, :by, :reason_code, :note,"
+            " :probability, :made_at, :until)"
+        ),
+        {
+            "override_id": made.override_id,
+            "client_id": client_id,
+            "flag_id": flag.flag_id,
+            "episode": flag.episode,
+            "by": made.by,
+            "reason_code": made.reason_code,
+            "note": made.note,
+            "probability": made.probability,
+            "made_at": made.made_at,
+            "until": made.until,
+        },
+    )
+
+
+async def overrides_of(session: AsyncSession, client_id: UUID) -> list[Mapping[str, Any]]:
+    """All overrides of a client's flags, newest first, with how they ended."""
+    rows = await session.execute(
+        text(
+            "SELECT override_id, flag_id, episode, by, reason_code, note, probability, made_at, until, ended_at,"
+            " ended_because FROM overrides WHERE client_id = :client_id ORDER BY made_at DESC"
+        ),
+        {"client_id": client_id},
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+async def partitions(session: AsyncSession) -> set[date]:
+    """First days of the months that have a partition."""
+    names = await session.scalars(
+        text(
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+            " WHERE i.inhparent = 'assessments'::regclass AND c.relname <> 'assessments_default'"
+        )
+    )
+    return {date.fromisoformat(f"{str(n).removeprefix('assessments_').replace('_', '-')}-01") for n in names}
+
+
+async def create_partition(session: AsyncSession, month: date, next_month: date) -> None:
+    """A month's partition; left to the default one if that already holds rows of the month."""
+    taken = await session.scalar(
+        text("SELECT EXISTS (SELECT 1 FROM assessments_default WHERE as_of >= :first AND as_of < :next)"),
+        {"first": month, "next": next_month},
+    )
+    if not taken:
+        await session.execute(
+            text(
+                f"CREATE TABLE assessments_{month:%Y_%m} PARTITION OF assessments"
+                f" FOR VALUES FROM ('{month}') TO ('{next_month}')"
+            )
+        )
+
+
+async def drop_partition(session: AsyncSession, month: date) -> None:
+    await session.execute(text(f"DROP TABLE assessments_{month:%Y_%m}"))
+
+
+async def forget_default(session: AsyncSession, before: date) -> None:
+    """Old rows of the partition that takes what has no month of its own."""
+    await session.execute(text("DELETE FROM assessments_default WHERE as_of < :before"), {"before": before})

@@ -1,0 +1,268 @@
+"""Risk rows and health by day; row ↔ domain. Risk rows are locked in id order everywhere, after state rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from common.contracts.churn import Rule
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from churn.domain.flags import Flag, Override, Watch
+from churn.domain.health_track import KEPT_DAYS, HealthTrack
+
+_COLUMNS = "client_id, due_on, live, baseline, importing_until, held, flag, override, episode, assessments, last, ended"
+
+
+@dataclass(slots=True)
+class Risk:
+    """One client's row: what is remembered between its assessments."""
+
+    watch: Watch
+    due_on: date | None = None
+    live: bool = False
+    baseline: bool = False
+    importing_until: datetime | None = None
+    assessments: int = 0
+    last: Mapping[str, Any] | None = None
+    ended: Mapping[str, Any] | None = None
+
+    @property
+    def client_id(self) -> UUID:
+        return self.watch.client_id
+
+
+@dataclass(slots=True)
+class Marks:
+    """What a batch of events says about when a client is to be assessed."""
+
+    due: bool = False
+    live: bool = False
+    baseline: bool = False
+    importing: bool = False
+
+
+async def mark(session: AsyncSession, marks: Mapping[UUID, Marks], *, today: date, importing_until: datetime) -> None:
+    """Note, in one statement, which clients wait to be assessed and whose history is being imported."""
+    ids = sorted(marks)
+    await session.execute(
+        text("""
+        INSERT INTO risks AS r (client_id, due_on, live, baseline, importing_until)
+        SELECT u.client_id, u.due_on, u.live, u.baseline, u.importing_until
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:due AS date[]), CAST(:live AS bool[]), CAST(:baseline AS bool[]),
+                    CAST(:importing AS timestamptz[])) AS u(client_id, due_on, live, baseline, importing_until)
+        WHERE NOT EXISTS (SELECT 1 FROM erased_clients e WHERE e.client_id = u.client_id)
+        ORDER BY u.client_id
+        ON CONFLICT (client_id) DO UPDATE SET
+          due_on = coalesce(excluded.due_on, r.due_on),
+          live = (r.live AND NOT excluded.baseline) OR excluded.live,
+          baseline = r.baseline OR excluded.baseline,
+          importing_until = CASE WHEN excluded.baseline THEN excluded.importing_until
+                                 ELSE coalesce(excluded.importing_until, r.importing_until) END
+        """),
+        {
+            "ids": ids,
+            "due": [today if marks[i].due else None for i in ids],
+            "live": [marks[i].live for i in ids],
+            "baseline": [marks[i].baseline for i in ids],
+            "importing": [importing_until if marks[i].importing else None for i in ids],
+        },
+    )
+
+
+async def claim_due(session: AsyncSession, today: date, limit: int) -> list[Risk]:
+    """Clients that wait to be assessed, locked; those in another's hands are left to it."""
+    rows = await session.execute(
+        text(
+            f"SELECT {_COLUMNS} FROM risks WHERE due_on <= :today"  # noqa: S608  (our own column names)
+            " ORDER BY due_on, client_id LIMIT :limit FOR UPDATE SKIP LOCKED"
+        ),
+        {"today": today, "limit": limit},
+    )
+    return [_risk(row) for row in rows]
+
+
+async def lock(session: AsyncSession, client_ids: Iterable[UUID]) -> list[Risk]:
+    """The rows of these clients, locked in id order; unknown clients are absent."""
+    rows = await session.execute(
+        text(f"SELECT {_COLUMNS} FROM risks WHERE client_id = ANY(:ids) ORDER BY client_id FOR UPDATE"),  # noqa: S608
+        {"ids": sorted(set(client_ids))},
+    )
+    return [_risk(row) for row in rows]
+
+
+async def read(session: AsyncSession, client_id: UUID) -> Risk | None:
+    """One client's row, without a lock."""
+    rows = await session.execute(
+        text(f"SELECT {_COLUMNS} FROM risks WHERE client_id = :id"),  # noqa: S608
+        {"id": client_id},
+    )
+    row = rows.first()
+    return _risk(row) if row else None
+
+
+async def page(session: AsyncSession, after: tuple[float | None, UUID] | None, limit: int) -> list[Risk]:
+    """Assessed clients, the riskiest first (those without a probability last), from behind a position."""
+    beyond = "" if after is None else "AND (-coalesce(probability, -1), client_id) > (:probability, :client_id)"
+    rows = await session.execute(
+        text(
+            f"SELECT {_COLUMNS} FROM risks WHERE last IS NOT NULL {beyond}"  # noqa: S608
+            " ORDER BY -coalesce(probability, -1), client_id LIMIT :limit"
+        ),
+        {"limit": limit}
+        if after is None
+        else {"limit": limit, "probability": -(after[0] if after[0] is not None else -1), "client_id": after[1]},
+    )
+    return [_risk(row) for row in rows]
+
+
+async def save(session: AsyncSession, risks: Sequence[Risk]) -> None:
+    """Write rows back in one statement, however many there are."""
+    rows = sorted(risks, key=lambda r: r.client_id)
+    if not rows:
+        return
+    await session.execute(
+        text("""
+        UPDATE risks r SET due_on = u.due_on, live = u.live, baseline = u.baseline, held = u.held,
+          importing_until = u.importing_until, flag = u.flag::jsonb, override = u.override::jsonb,
+          episode = u.episode, assessments = u.assessments, probability = u.probability, last = u.last::jsonb,
+          ended = u.ended::jsonb
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:due AS date[]), CAST(:live AS bool[]), CAST(:baseline AS bool[]),
+                    CAST(:held AS bool[]), CAST(:importing AS timestamptz[]), CAST(:flags AS text[]),
+                    CAST(:overrides AS text[]), CAST(:episodes AS int[]), CAST(:assessments AS bigint[]),
+                    CAST(:probabilities AS float8[]), CAST(:lasts AS text[]), CAST(:ended AS text[]))
+             AS u(client_id, due_on, live, baseline, held, importing_until, flag, override, episode, assessments,
+                  probability, last, ended)
+        WHERE r.client_id = u.client_id
+        """),
+        {
+            "ids": [r.client_id for r in rows],
+            "due": [r.due_on for r in rows],
+            "live": [r.live for r in rows],
+            "baseline": [r.baseline for r in rows],
+            "held": [r.watch.held for r in rows],
+            "importing": [r.importing_until for r in rows],
+            "flags": [_json(r.watch.flag) for r in rows],
+            "overrides": [_json(r.watch.override) for r in rows],
+            "episodes": [r.watch.episode for r in rows],
+            "assessments": [r.assessments for r in rows],
+            "probabilities": [r.last.get("probability") if r.last else None for r in rows],
+            "lasts": [_json(r.last) for r in rows],
+            "ended": [_json(r.ended) for r in rows],
+        },
+    )
+
+
+async def all_due(session: AsyncSession, today: date) -> int:
+    """Every client that is still assessed waits for it now: another model is in service."""
+    result = await session.execute(
+        text("""
+        WITH chosen AS (SELECT client_id FROM risks WHERE due_on IS NOT NULL ORDER BY client_id FOR UPDATE)
+        UPDATE risks r SET due_on = :today FROM chosen c WHERE r.client_id = c.client_id RETURNING 1
+        """),
+        {"today": today},
+    )
+    return len(result.all())
+
+
+# Health scores by day
+
+
+@dataclass(slots=True)
+class HealthDay:
+    """The last score of one client's day."""
+
+    client_id: UUID
+    day: int
+    row: list[Any] = field(default_factory=list)
+
+
+async def add_health(session: AsyncSession, days: Sequence[HealthDay]) -> None:
+    """Keep the last score of each day, in whatever order they come."""
+    rows = sorted(days, key=lambda d: (d.client_id, d.day))
+    if not rows:
+        return
+    await session.execute(
+        text("""
+        INSERT INTO health_days AS h (client_id, day, at, score, band, model, parts)
+        SELECT u.client_id, u.day, u.at, u.score, u.band, u.model,
+               ARRAY(SELECT jsonb_array_elements_text(u.parts::jsonb)::int)
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:days AS int[]), CAST(:ats AS bigint[]), CAST(:scores AS int[]),
+                    CAST(:bands AS text[]), CAST(:models AS text[]), CAST(:parts AS text[]))
+             AS u(client_id, day, at, score, band, model, parts)
+        WHERE NOT EXISTS (SELECT 1 FROM erased_clients e WHERE e.client_id = u.client_id)
+        ORDER BY u.client_id, u.day
+        ON CONFLICT (client_id, day) DO UPDATE SET at = excluded.at, score = excluded.score, band = excluded.band,
+          model = excluded.model, parts = excluded.parts WHERE h.at <= excluded.at
+        """),
+        {
+            "ids": [d.client_id for d in rows],
+            "days": [d.day for d in rows],
+            "ats": [d.row[0] for d in rows],
+            "scores": [d.row[1] for d in rows],
+            "bands": [d.row[2] for d in rows],
+            "models": [d.row[3] for d in rows],
+            "parts": [orjson.dumps(d.row[4:]).decode() for d in rows],
+        },
+    )
+
+
+async def tracks(session: AsyncSession, client_ids: Sequence[UUID], today: int) -> dict[UUID, HealthTrack]:
+    """The health tracks of these clients; one without scores has an empty track."""
+    found = {client_id: HealthTrack() for client_id in client_ids}
+    rows = await session.execute(
+        text(
+            "SELECT client_id, day, at, score, band, model, parts FROM health_days"
+            " WHERE client_id = ANY(:ids) AND day > :since"
+        ),
+        {"ids": list(client_ids), "since": today - KEPT_DAYS},
+    )
+    for client_id, day, at, score, band, model, parts in rows:
+        found[client_id].days[day] = [at, score, band, model, *parts]
+    return found
+
+
+async def forget_health(session: AsyncSession, before_day: int) -> None:
+    await session.execute(text("DELETE FROM health_days WHERE day < :day"), {"day": before_day})
+
+
+async def erase(session: AsyncSession, client_ids: Sequence[UUID]) -> None:
+    """Delete what is held of erased clients, beside the shared tables."""
+    for table in ("risks", "health_days", "assessments", "flags", "overrides"):
+        await session.execute(text(f"DELETE FROM {table} WHERE client_id = ANY(:ids)"), {"ids": list(client_ids)})  # noqa: S608
+
+
+def _risk(row: Row[Any]) -> Risk:
+    watch = Watch(row.client_id, _flag(row.flag), _override(row.override), row.episode, row.held)
+    return Risk(watch, row.due_on, row.live, row.baseline, row.importing_until, row.assessments, row.last, row.ended)
+
+
+def _flag(value: Mapping[str, Any] | None) -> Flag | None:
+    if value is None:
+        return None
+    return Flag(
+        UUID(value["flag_id"]), value["episode"], Rule(value["rule"]), datetime.fromisoformat(value["raised_at"])
+    )
+
+
+def _override(value: Mapping[str, Any] | None) -> Override | None:
+    if value is None:
+        return None
+    return Override(
+        override_id=UUID(value["override_id"]),
+        by=value["by"],
+        reason_code=value["reason_code"],
+        note=value["note"],
+        until=datetime.fromisoformat(value["until"]),
+        made_at=datetime.fromisoformat(value["made_at"]),
+        probability=value["probability"],
+    )
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()

@@ -1,0 +1,176 @@
+"""HTTP use cases: what is asked about risks, what a person decides about a flag or a model."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from common import folding, outbox
+from common.contracts.errors import Conflict, NotFound, Refused
+from common.contracts.ids import derived_id
+from common.timers import Timer, schedule
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from churn import metrics, registry
+from churn.adapters.xgboost_model import BadModelError, StoredModel, unpack
+from churn.assessing import event_of
+from churn.domain import flags
+from churn.domain.policy import Policy
+from churn.jobs import OVERRIDE_EXPIRY
+from churn.repository import decisions, models, risks
+from churn.repository.models import ModelRecord
+from churn.repository.risks import Risk
+
+SCORECARD = "scorecard"
+
+
+async def risk(session: AsyncSession, client_id: UUID) -> Risk:
+    """A client's last assessment with flag and override; a merged client is read under the one it went into."""
+    root = (await folding.roots_of(session, {client_id}))[client_id]
+    found = await risks.read(session, root)
+    if found is None or found.last is None:
+        raise NotFound(f"client {client_id} has not been assessed")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideWish:
+    """What a person says to downgrade a flag."""
+
+    reason_code: str
+    note: str
+    until: datetime
+
+
+async def override(
+    session: AsyncSession, policy: Policy, client_id: UUID, wish: OverrideWish, *, by: str, now: datetime
+) -> Risk:
+    """Downgrade the client's flag until a date; told on the bus, logged, and ended by a timer."""
+    root = (await folding.roots_of(session, {client_id}))[client_id]
+    rows = await risks.lock(session, [root])
+    if not rows or rows[0].last is None:
+        raise NotFound(f"client {client_id} has not been assessed")
+    row = rows[0]
+    flag = row.watch.flag
+    row.watch, said = flags.override(
+        row.watch,
+        {**(row.last or {}), "as_of": now},
+        policy.overrides,
+        by=by,
+        reason_code=wish.reason_code,
+        note=wish.note,
+        until=wish.until,
+        now=now,
+    )
+    made = row.watch.override
+    if flag is None or made is None:
+        raise Conflict("this client has no flag to downgrade")
+    await risks.save(session, rows)
+    await decisions.add_override(session, root, flag, made)
+    await schedule(session, [Timer(OVERRIDE_EXPIRY, str(made.override_id), 1, made.until, {"client_id": str(root)})])
+    await outbox.add(session, [event_of(event, root, now, nth) for nth, event in enumerate(said)])
+    metrics.OVERRIDES_MADE.labels(made.reason_code).inc()
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A trained model as `loop churn train` sends it."""
+
+    content_base64: str
+    sha256: str
+    features: tuple[str, ...]
+    calibration: Mapping[str, Any]
+    libraries: Mapping[str, str]
+    trained_on: str
+    fingerprint: str
+    horizon_days: int
+    metrics: Mapping[str, Any]
+    card: str
+
+
+async def register(session: AsyncSession, offered: Offered, *, by: str, now: datetime) -> tuple[ModelRecord, bool]:
+    """Store a model after having loaded it; the same bytes twice are one model. Says whether it is new."""
+    content = _content(offered.content_base64)
+    stored = StoredModel(content, offered.sha256, offered.features, offered.calibration, offered.libraries)
+    try:
+        unpack(stored)
+    except BadModelError as error:
+        raise Refused(f"the model cannot be used: {error}", field="content_base64") from error
+    await models.serialise(session)
+    model_id = derived_id("churn-model", offered.sha256, offered.calibration, offered.fingerprint)
+    known = await models.find(session, model_id)
+    if known is not None:
+        return known, False
+    day = now.date().isoformat()
+    record = ModelRecord(
+        model_id=model_id,
+        version=f"{day}.{await models.versions_of_day(session, day) + 1}",
+        kind=stored.kind,
+        created_at=now,
+        created_by=by,
+        sha256=offered.sha256,
+        features=offered.features,
+        calibration=offered.calibration,
+        libraries=offered.libraries,
+        trained_on=offered.trained_on,
+        fingerprint=offered.fingerprint,
+        horizon_days=offered.horizon_days,
+        metrics=offered.metrics,
+    )
+    await models.add(session, record, content, offered.card)
+    return record, True
+
+
+def _content(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Refused("not base64", field="content_base64") from error
+
+
+async def promote(session: AsyncSession, model_id: UUID, *, by: str, reason: str, now: datetime) -> ModelRecord:
+    """Put a model in service. Everybody is assessed by it next; the model before stays for a rollback."""
+    await models.serialise(session)
+    record = await models.find(session, model_id)
+    if record is None:
+        raise NotFound(f"there is no model {model_id}")
+    in_force = await models.in_service(session)
+    if in_force is not None and in_force.model_id == model_id:
+        return record
+    try:
+        await registry.load(session, model_id)
+    except BadModelError as error:
+        raise Conflict(f"model {record.version} cannot be loaded: {error}") from error
+    await models.promote(session, model_id, action="promoted", by=by, reason=reason, at=now)
+    await risks.all_due(session, now.date())
+    return record
+
+
+async def rollback(session: AsyncSession, *, by: str, reason: str, now: datetime) -> ModelRecord | None:
+    """Back to the model that was in service before this one; None: to the scorecard."""
+    await models.serialise(session)
+    history = await models.promotions(session)
+    if not history or history[0].model_id is None:
+        raise Conflict("no model is in service")
+    before = _before([(p.model_id, p.action) for p in reversed(history)])
+    await models.promote(session, before, action="rolled_back", by=by, reason=reason, at=now)
+    await risks.all_due(session, now.date())
+    return await models.find(session, before) if before else None
+
+
+def _before(decisions_made: list[tuple[UUID | None, str]]) -> UUID | None:
+    """Promotions push, rollbacks pop: what lies under the model in service."""
+    stack: list[UUID | None] = [None]
+    for model_id, action in decisions_made:
+        if action == "rolled_back":
+            while len(stack) > 1 and stack[-1] != model_id:
+                stack.pop()
+        else:
+            stack.append(model_id)
+    return stack[-2] if len(stack) > 1 else None

@@ -1,0 +1,179 @@
+"""What the HTTP API answers: shapes of contracts.md, and how rows become them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from common.contracts.churn import Assessed, Rule
+from common.contracts.fields import Identifier, UtcDatetime
+from pydantic import BaseModel, ConfigDict, Field
+
+from churn.repository.models import ModelRecord, Promotion
+from churn.repository.risks import Risk
+
+SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+LONGEST_NOTE = 2000
+
+
+class FlagView(BaseModel):
+    """A flag that stands."""
+
+    flag_id: UUID
+    episode: int
+    rule: Rule
+    raised_at: datetime
+
+
+class OverrideView(BaseModel):
+    """A person's downgrade of the flag; the model's own number stays beside it."""
+
+    override_id: UUID
+    by: str
+    reason_code: str
+    note: str
+    made_at: datetime
+    until: datetime
+    probability: float | None = None
+
+
+class EndedView(BaseModel):
+    """How the client ended: notice, mrr_zero, lapse; `unknown` for one that was merged into another."""
+
+    kind: str
+    at: datetime | None = None
+
+
+class RiskView(Assessed):
+    """The data of `csl.churn.assessed.v1`, with the flag, its override, and how the client ended if it did."""
+
+    flag: FlagView | None = None
+    override: OverrideView | None = None
+    ended: EndedView | None = None
+
+
+class OverrideRequest(BaseModel):
+    """A downgrade of a flag: why, in a code and in words, and until when (90 days at most)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason_code: Annotated[Identifier, Field(examples=["renewal_agreed"])]
+    note: Annotated[
+        str,
+        Field(
+            max_length=LONGEST_NOTE,
+            pattern=r"^[^\x00]*$",
+            examples=["Their COO confirmed the renewal by phone; the order form follows in May."],
+        ),
+    ]
+    until: UtcDatetime
+
+
+class OverrideRecord(OverrideView):
+    """An override of the past, with how it ended."""
+
+    flag_id: UUID
+    episode: int
+    ended_at: datetime | None = None
+    ended_because: str | None = None
+
+
+class ModelView(BaseModel):
+    """A model of the registry."""
+
+    model_id: UUID
+    version: str
+    kind: str
+    in_service: bool
+    trained_on: str
+    created_at: datetime
+    created_by: str
+    horizon_days: int
+    sha256: str
+    fingerprint: str
+    libraries: dict[str, str]
+    calibration: dict[str, Any]
+    features: list[str]
+    metrics: dict[str, Any]
+
+
+class ModelPage(BaseModel):
+    """Models, newest first, with who decided what is in service."""
+
+    items: list[ModelView]
+    next: str | None = None
+    in_service: str
+    """Version of the model in service, or `scorecard`."""
+    refused: str | None = None
+    """Why the promoted model is not in service, where it could not be loaded."""
+    decisions: list[DecisionView]
+
+
+class DecisionView(BaseModel):
+    """A promotion or rollback; `model_id` null is the scorecard."""
+
+    model_id: UUID | None
+    action: str
+    by: str
+    reason: str
+    at: datetime
+
+
+class ModelOffer(BaseModel):
+    """A trained model with what it was trained on, as `loop churn train` sends it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content_base64: Annotated[str, Field(max_length=20_000_000)]
+    sha256: SHA256
+    features: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=500)]
+    calibration: dict[str, Any]
+    libraries: dict[str, str]
+    trained_on: Annotated[str, Field(pattern="^(simulated|own)$")]
+    fingerprint: SHA256
+    horizon_days: Annotated[int, Field(ge=1, le=730)]
+    metrics: dict[str, Any]
+    card: Annotated[str, Field(max_length=2_000_000, pattern=r"^[^\x00]*$")]
+
+
+class Decision(BaseModel):
+    """Why a model is put in or out of service."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(min_length=3, max_length=LONGEST_NOTE, pattern=r"^[^\x00]*$")]
+
+
+class RolledBack(BaseModel):
+    """What is in service after a rollback; null: the scorecard."""
+
+    model_id: UUID | None
+    version: str
+
+
+def risk_view(row: Risk) -> RiskView:
+    flag, made = row.watch.flag, row.watch.override
+    return RiskView.model_validate(
+        {
+            **(row.last or {}),
+            "flag": _plain(flag) if flag else None,
+            "override": _plain(made) if made else None,
+            "ended": row.ended,
+        }
+    )
+
+
+def model_view(record: ModelRecord, in_service: UUID | None) -> ModelView:
+    return ModelView.model_validate({**_plain(record), "in_service": record.model_id == in_service})
+
+
+def decision_view(made: Promotion) -> DecisionView:
+    return DecisionView.model_validate({name: getattr(made, name) for name in DecisionView.model_fields})
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
+ModelPage.model_rebuild()
