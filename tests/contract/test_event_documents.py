@@ -17,9 +17,7 @@ def files_under(folder: Path) -> list[str]:
 
 
 def test_the_committed_documents_are_fresh() -> None:
-    written = {
-        str(p.relative_to(FOLDER)): p.read_text(encoding="utf-8") for p in FOLDER.rglob("*") if p.is_file()
-    }
+    written = {str(p.relative_to(FOLDER)): p.read_text(encoding="utf-8") for p in FOLDER.rglob("*") if p.is_file()}
     expected = dict(documents())
     assert sorted(written) == sorted(expected), HOW
     assert [name for name in expected if written[name] != expected[name]] == [], HOW
@@ -29,9 +27,7 @@ def test_export_writes_them_and_removes_what_is_no_more(tmp_path: Path) -> None:
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas" / "csl.client.danced.v1.json").write_text("{}")
     main([str(tmp_path)])
-    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted(
-        documents()
-    )
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted(documents())
 
 
 def test_asyncapi_names_every_topic_and_every_type() -> None:
