@@ -159,6 +159,13 @@ class World:
             await connection.close()
         return {row["client_id"]: orjson.loads(row["body"]) for row in rows}
 
+    async def execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.stack.owner_url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
     async def settle(self) -> None:
         """Wait until every client has counted as much as was sent, and what fold says is all on Kafka."""
         wanted = {"events": self.sent, "sum": self.sent * (self.sent - 1) // 2}

@@ -16,7 +16,6 @@ from uuid import UUID
 
 import orjson
 from common import folding, outbox, timers
-
 from common.consumer import ConsumerSpec
 from common.contracts import client, health
 from common.contracts.base import Event
@@ -148,9 +147,7 @@ async def on_timer(due: Sequence[Timer], now: datetime, session: AsyncSession) -
 def folder(settings: Settings) -> Service:
     database, clock = make_database(settings, "fold"), make_clock(settings)
     spec = ConsumerSpec({client.LoggedIn: on_events}, keep=frozenset({client.LoggedIn}), group=settings.group)
-    return Service(
-        "fold", settings, database, clock, _app(database), consumers=[spec], timers={"probe": on_timer}
-    )
+    return Service("fold", settings, database, clock, _app(database), consumers=[spec], timers={"probe": on_timer})
 
 
 def _app(database: Any) -> FastAPI:
@@ -163,8 +160,6 @@ def _app(database: Any) -> FastAPI:
         return {name: check() for name, check in app.state.readiness.checks.items()}
 
     return app
-
-
 
 
 if __name__ == "__main__":

@@ -52,7 +52,9 @@ class Course:
     until: datetime | None = None
 
     def at(self, wall: datetime) -> datetime:
-        moment = min(wall, self.business + (wall - self.wall) * self.scale)
+        run = (wall - self.wall).total_seconds() * self.scale
+        arrived = run >= (wall - self.business).total_seconds()
+        moment = wall if arrived else self.business + timedelta(seconds=run)
         return min(moment, self.until) if self.until else moment
 
     def to_json(self) -> str:

@@ -66,14 +66,15 @@ async def advance(session: AsyncSession, fold: Fold[S], events: Sequence[Event[A
     Keys are root clients, in id order. A client merged away by this batch is not among them; one set free again is.
     """
     concerned = {event.client_id for event in events}
-    concerned |= await _link(session, [e for e in events if isinstance(e.data, _LINKING)])
-    roots = await roots_of(session, concerned)
+    relinked = await _link(session, [e for e in events if isinstance(e.data, _LINKING)])
+    roots = await roots_of(session, concerned | relinked)
     families = await _families(session, set(roots.values()))
     rows = await _lock(session, families, create=True)
     groups: dict[UUID, list[Event[Any]]] = {root: [] for root in sorted(families)}
     for event in events:
         groups[roots[event.client_id]].append(event)
     again = {root for root, group in groups.items() if not _on_top(rows.get(root), group, fold.version)}
+    again |= {roots[client_id] for client_id in relinked}
     facts = await _facts_by_root(session, {root: families[root] for root in again})
     result = {}
     for root, group in groups.items():
@@ -113,11 +114,16 @@ async def save(session: AsyncSession, fold: Fold[S], folded: Iterable[Folded[S]]
     )
 
 
-async def lock(session: AsyncSession, fold: Fold[S], client_ids: Iterable[UUID]) -> dict[UUID, Folded[S]]:
-    """The states of these clients (by root), locked in id order: for timers and decisions. Unknown ids are absent."""
+async def lock(
+    session: AsyncSession, fold: Fold[S], client_ids: Iterable[UUID], *, create: bool = False
+) -> dict[UUID, Folded[S]]:
+    """The states of these clients (by root), locked in id order: for timers and decisions. Unknown ids are absent.
+
+    With `create`, clients of whom nothing is known yet are locked too (but still absent from the result).
+    """
     roots = await roots_of(session, set(client_ids))
     families = await _families(session, set(roots.values()))
-    rows = await _lock(session, families)
+    rows = await _lock(session, families, create=create)
     return await _current(session, fold, families, {r: rows[r] for r in families if r in rows})
 
 
