@@ -88,9 +88,7 @@ def lag(stack: Stack) -> timedelta:
     return wall - course.at(wall) if course else timedelta()
 
 
-def set_course(
-    stack: Stack, scale: float, start: datetime | None = None, *, until: datetime | None = None
-) -> Course:
+def set_course(stack: Stack, scale: float, start: datetime | None = None, *, until: datetime | None = None) -> Course:
     """Let business time run at `scale` from `start` (default: from where it is), no further than `until`."""
     _need_not_production(stack)
     wall = _wall()

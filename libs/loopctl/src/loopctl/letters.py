@@ -155,9 +155,7 @@ async def read_topics(servers: str, topics: Sequence[str], since: datetime | Non
     try:
         await consumer.start()
         partitions = [
-            TopicPartition(topic, number)
-            for topic in topics
-            for number in await _partitions(consumer, topic)
+            TopicPartition(topic, number) for topic in topics for number in await _partitions(consumer, topic)
         ]
         return await _drain(consumer, partitions, since)
     except (KafkaError, OSError) as error:

@@ -133,17 +133,22 @@ def down(stack: Stack) -> list[str]:
     """Stop all of it, by pid, in the order that loses least; data stays. Returns what ran."""
     stopped: list[str] = []
     with exclusive(stack.folder / "up.lock"):
+        stopped += _stop([programs.demo(stack)])  # first: it drives business time
         business_time.freeze(stack)
-        everything = [programs.demo(stack), *programs.all_programs(stack)]
-        running = [program for program in everything if program.process() is not None]
-        with ThreadPoolExecutor(max(1, len(running))) as pool:
-            list(pool.map(lambda program: program.stop(), running))
-        stopped += [program.name for program in running]
+        stopped += _stop(programs.all_programs(stack))
         for name, server in (("kafka", stack.kafka), ("postgres", stack.postgres)):
             if server.process() is not None:
                 stopped.append(name)
             server.stop()
     return stopped
+
+
+def _stop(everything: list[programs.Program]) -> list[str]:
+    """Stop these together; returns which ran."""
+    running = [program for program in everything if program.process() is not None]
+    with ThreadPoolExecutor(max(1, len(running))) as pool:
+        list(pool.map(lambda program: program.stop(), running))
+    return [program.name for program in running]
 
 
 def check_ports(stack: Stack, base: int) -> None:

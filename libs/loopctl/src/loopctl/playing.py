@@ -6,11 +6,9 @@ import json
 from typing import Any
 
 from loopctl.files import write_json
-from loopctl.paths import REPOSITORY
 from loopctl.stack import Stack
 
 PLAYING, DONE, REMOVED = "playing", "done", "removed"
-COMMANDS = REPOSITORY / "libs" / "loopctl" / "src" / "loopctl" / "demo" / "commands.py"
 
 
 def state(stack: Stack) -> dict[str, Any]:
@@ -31,4 +29,4 @@ def should_play(stack: Stack) -> bool:
     """A new stack plays it, a stopped one goes on; not after `--no-demo`, its end, or its removal."""
     if not stack.known().get("demo", True) or stack.production:
         return False
-    return state(stack).get("state", PLAYING) == PLAYING
+    return bool(state(stack).get("state", PLAYING) == PLAYING)

@@ -183,7 +183,7 @@ def catcher(stack: Stack) -> Program:
         "--interactions-url", f"{stack.url('notify')}/v1/slack/interactions",
         "--signing-secret", stack.secrets.slack_signing,
     ]  # fmt: skip
-    return Program(stack, "catcher", command, dict(os.environ), "/")
+    return Program(stack, "catcher", command, dict(os.environ), "/healthz")
 
 
 def demo(stack: Stack) -> Program:

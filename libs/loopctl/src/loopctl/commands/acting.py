@@ -51,7 +51,12 @@ def show_clock(context: typer.Context, data: Data = None, as_json: Json = False)
     now, wall = business_time.now(stack), datetime.now(UTC)
     scale = course.scale if course and lag else 1.0
     if as_json:
-        told = {"business": now.isoformat(), "wall": wall.isoformat(), "scale": scale, "lag_seconds": lag.total_seconds()}
+        told = {
+            "business": now.isoformat(),
+            "wall": wall.isoformat(),
+            "scale": scale,
+            "lag_seconds": lag.total_seconds(),
+        }
         say(json.dumps(told))
     elif not lag:
         say(f"{now:%Y-%m-%d %H:%M:%S} UTC: wall time")
@@ -60,9 +65,7 @@ def show_clock(context: typer.Context, data: Data = None, as_json: Json = False)
         say(f"{now:%Y-%m-%d %H:%M:%S} UTC: {str(lag).split('.')[0]} behind wall time, {how}")
 
 
-def advance(
-    duration: Annotated[str, typer.Argument(help="e.g. 90s, 15m, 4h, 2d, 1d12h")], data: Data = None
-) -> None:
+def advance(duration: Annotated[str, typer.Argument(help="e.g. 90s, 15m, 4h, 2d, 1d12h")], data: Data = None) -> None:
     """Move business time on, at most up to now."""
     from loopctl import business_time
     from loopctl.stack import Stack
@@ -75,7 +78,9 @@ def advance(
 
 def send(
     source: Annotated[str, typer.Argument(help="A configured source, e.g. hubspot.")],
-    file: Annotated[Path, typer.Argument(help="The webhook's body (`_headers`/`_body` is unwrapped).", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path, typer.Argument(help="The webhook's body (`_headers`/`_body` is unwrapped).", exists=True, dir_okay=False)
+    ],
     data: Data = None,
 ) -> None:
     """Post FILE to the webhook of SOURCE, signed as the vendor signs."""

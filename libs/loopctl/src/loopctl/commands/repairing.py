@@ -71,7 +71,9 @@ def republish(
     say(f"{count} events of {service} since {moment:%Y-%m-%d %H:%M:%S} UTC go out again.")
 
 
-def list_letters(data: Data = None, service: ServiceOption = None, everything: Everything = False, as_json: Json = False) -> None:
+def list_letters(
+    data: Data = None, service: ServiceOption = None, everything: Everything = False, as_json: Json = False
+) -> None:
     """Dead letters that still wait; --all shows those handled since, too."""
     from loopctl import letters
     from loopctl.stack import Stack

@@ -80,7 +80,9 @@ def doctor(data: Data = None, as_json: Json = False) -> None:
 
 
 def logs(
-    service: Annotated[str, typer.Argument(help="ingest, health, churn, escalation, notify, catcher, demo, kafka or postgres.")],
+    service: Annotated[
+        str, typer.Argument(help="ingest, health, churn, escalation, notify, catcher, demo, kafka or postgres.")
+    ],
     data: Data = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 50,

@@ -49,10 +49,7 @@ class Jar:
 def read_lock(lock: Path = LOCK) -> list[Jar]:
     """The jars of the lock; every one has a sum, or the lock is refused."""
     entries = tomllib.loads(lock.read_text())["dependencies"]
-    return [
-        Jar(e["groupId"], e["artifactId"], e["version"], e.get("classifier", ""), e["sha256"])
-        for e in entries
-    ]
+    return [Jar(e["groupId"], e["artifactId"], e["version"], e.get("classifier", ""), e["sha256"]) for e in entries]
 
 
 def classpath(progress: Progress = lambda _done, _all: None) -> list[Path]:

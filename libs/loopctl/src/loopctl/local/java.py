@@ -13,8 +13,7 @@ from loopctl.errors import Problem
 
 OLDEST = 17
 ADVICE = (
-    "install a Java 17+ runtime, or point JAVA_HOME at one, "
-    "or set KAFKA_BOOTSTRAP_SERVERS to use a broker of your own"
+    "install a Java 17+ runtime, or point JAVA_HOME at one, or set KAFKA_BOOTSTRAP_SERVERS to use a broker of your own"
 )
 
 

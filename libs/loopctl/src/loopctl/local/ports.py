@@ -42,12 +42,7 @@ def _holder(port: int) -> str:
     try:
         for connection in psutil.net_connections("tcp"):
             address = connection.laddr
-            if (
-                address
-                and address.port == port
-                and connection.pid
-                and connection.status == psutil.CONN_LISTEN
-            ):
+            if address and address.port == port and connection.pid and connection.status == psutil.CONN_LISTEN:
                 process = psutil.Process(connection.pid)
                 return f" by {process.name()} (pid {connection.pid})"
     except (psutil.AccessDenied, psutil.NoSuchProcess):

@@ -156,9 +156,7 @@ class Postgres:
                 f"--pwfile={secret.name}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C",
                 "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions",
             ]  # fmt: skip
-            done = subprocess.run(
-                command, check=False, capture_output=True, text=True, cwd="/", **as_user(user)
-            )
+            done = subprocess.run(command, check=False, capture_output=True, text=True, cwd="/", **as_user(user))
         if done.returncode != 0:
             shutil.rmtree(data, ignore_errors=True)
             raise Problem(
@@ -241,9 +239,7 @@ def server_user() -> pwd.struct_passwd | None:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise Problem(
-        "PostgreSQL does not run as root and there is no user for it", remedy="run as an ordinary user"
-    )
+    raise Problem("PostgreSQL does not run as root and there is no user for it", remedy="run as an ordinary user")
 
 
 def programs() -> Path:
