@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +15,7 @@ from common import inbox
 from common.clock import SystemClock
 from common.consumer import Consumer, ConsumerSpec
 from common.contracts import client
-from common.contracts.base import Event
+from common.contracts.base import Event, Unknown
 from common.db import Database
 from common.dispatch import Batch
 from sqlalchemy import text
@@ -24,7 +25,7 @@ from tests.support.chaos import until
 from tests.support.events import happened, login
 from tests.support.stack import TestStack
 
-KEEP = frozenset({client.LoggedIn, client.UsageRecorded})
+KEEP = frozenset({client.LoggedIn, client.UsageRecorded, Unknown})
 
 
 class Heard:
@@ -113,9 +114,21 @@ async def test_types_nobody_listens_to_are_skipped_unread(
 ) -> None:
     heard.clients.add(client_id)
     last = login(client_id)
-    await say(stack, (client_id, "csl.client.from_the_future.v1", b"not even JSON"), last)
+    await say(stack, (client_id, client.InvoicePaid.TYPE, b"not even JSON"), last)
     await until(has(heard, 1), "the event after it is heard")
     assert heard.ids() == [last.id]
+
+
+async def test_types_of_the_future_are_stored_for_the_release_that_knows_them(
+    stack: TestStack, listening: Consumer, heard: Heard, database: Database, client_id: UUID
+) -> None:
+    heard.clients.add(client_id)
+    future = json.loads(login(client_id).to_json()) | {"type": "csl.client.teleported.v1", "data": {"to": "Mars"}}
+    await say(stack, (client_id, "csl.client.teleported.v1", json.dumps(future).encode()), login(client_id, minutes=1))
+    await until(has(heard, 1), "the event after it is heard")
+    async with database.read() as session:
+        stored = await inbox.load(session, [client_id])
+    assert next((e.type, e.data.model_extra) for e in stored) == ("csl.client.teleported.v1", {"to": "Mars"})
 
 
 async def test_one_bad_event_holds_up_no_other(

@@ -36,7 +36,10 @@ Records = Mapping[TopicPartition, Sequence["ConsumerRecord[Any, Any]"]]
 
 @dataclass(frozen=True)
 class ConsumerSpec:
-    """What a service listens to. `keep`: the bodies whose payload stays among its facts."""
+    """What a service listens to. `keep`: the bodies whose payload stays among its facts.
+
+    With `Unknown` in `keep`, client events of types that this release does not know are stored too.
+    """
 
     subscriptions: Subscriptions
     keep: frozenset[type[Data]] = frozenset()
@@ -75,7 +78,7 @@ class Consumer:
         self._session_timeout_ms = session_timeout_ms
         self._dispatcher = Dispatcher(self._service, clock, spec.subscriptions, spec.keep, spec.erase)
         self._gaps: dict[TopicPartition, int] = {}
-        self.topics = sorted({body.TOPIC for body in self._dispatcher.subscriptions})
+        self.topics = sorted({body.TOPIC for body in self._dispatcher.subscriptions if body.TOPIC})
         self.health = ConsumerHealth()
 
     async def run(self) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from common import inbox, metrics, outbox, tracing
 from common.clock import Clock
 from common.contracts import client, registry
-from common.contracts.base import Data, Event
+from common.contracts.base import Data, Event, Unknown
 from common.contracts.ids import derived_id
 
 
@@ -58,7 +58,10 @@ class Dispatcher:
         self._erase = erase
         self.subscriptions: dict[type[Data], Handler] = dict(subscriptions)
         self.subscriptions[client.ClientErased] = self._on_client_erased
+        if Unknown in self._keep:
+            self.subscriptions[Unknown] = self._on_unknown
         self._types = {body.TYPE: body for body in self.subscriptions}
+        self._client_topic_kept = Unknown in self._keep
 
     async def handle(self, session: AsyncSession, partitions: Sequence[Sequence[Record]]) -> None:
         """Handle the records of several partitions: per partition in order, together where that allows it."""
@@ -79,15 +82,24 @@ class Dispatcher:
     async def _parse(self, session: AsyncSession, records: Sequence[Record]) -> list[Event[Any]]:
         events = []
         for record in records:
-            body = self._types.get(_header(record, "ce_type"))
-            if body is None:
+            type_ = _header(record, "ce_type")
+            if type_ not in self._types and not self._keeps_unread(record, type_):
                 metrics.EVENTS_CONSUMED.labels(self._service, record.topic, "skipped").inc()
                 continue
             try:
-                events.append(registry.parse(record.value or b"", body.TYPE))
+                events.append(registry.parse(record.value or b"", type_))
             except ValidationError as error:
                 await self.bury(session, record, error)
         return events
+
+    def _keeps_unread(self, record: Record, type_: str) -> bool:
+        """A client event of a type that a later release may know is stored now and folded then."""
+        return (
+            self._client_topic_kept
+            and record.topic == client.ClientErased.TOPIC
+            and registry.body(type_) is Unknown
+            and bool(type_)
+        )
 
     async def bury(self, session: AsyncSession, record: Record, error: Exception) -> None:
         """To the service's dead letters, as it came, with why and from where (through the outbox)."""
@@ -120,8 +132,11 @@ class Dispatcher:
         if self._erase is not None:
             await self._erase(session, batch.client_ids)
 
+    async def _on_unknown(self, batch: Batch, session: AsyncSession) -> None:
+        """Stored by the inbox; nothing else is known about it."""
+
     def _count(self, events: Sequence[Event[Any]], fresh: Sequence[Event[Any]]) -> None:
-        topic = events[0].data.TOPIC
+        topic = events[0].data.TOPIC or client.ClientErased.TOPIC
         metrics.EVENTS_CONSUMED.labels(self._service, topic, "handled").inc(len(fresh))
         metrics.EVENTS_CONSUMED.labels(self._service, topic, "repeated").inc(len(events) - len(fresh))
 
