@@ -5,6 +5,7 @@ An error names the file, the line and the rule that is broken.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -185,17 +186,17 @@ def journey_from(text: str, *, name: str = "journey") -> JourneySpec:
 
 
 def shipped(folder: Path) -> tuple[list[str], list[str]]:
-    """The texts of the models and of the journey maps in a folder, in the order of their file names."""
-    model_texts, journeys = [], []
+    """The texts of the models and of the journey maps in a folder, checked, in the order of their file names."""
+    models_there, journeys = [], []
     for file in sorted(folder.glob("*.yaml")):
         text = file.read_text()
-        if "journey:" in text.split("\nphases:", 1)[0] and "\nphases:" in text:
-            journey_from(text, name=str(file))
+        if re.search(r"^journey:", text, re.MULTILINE):
+            journey_from(text, name=file.name)
             journeys.append(text)
         else:
-            model_from(text, name=str(file))
-            model_texts.append(text)
-    return model_texts, journeys
+            model_from(text, name=file.name)
+            models_there.append(text)
+    return models_there, journeys
 
 
 def _parse(text: str, spec: type[S], name: str) -> S:

@@ -1,0 +1,101 @@
+"""Kafka use cases of health: facts about clients, and whether the sources still talk to us."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from common import folding, timers
+from common.clock import Clock
+from common.consumer import ConsumerSpec
+from common.contracts import client, feeds
+from common.contracts.base import Event, Origin, Unknown
+from common.dispatch import Batch, Subscriptions
+from common.folding import Folded
+from common.metrics import SIGNAL_TO_SCORE
+from common.timers import Timer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from health import repository
+from health.domain.fold import FOLD
+from health.domain.state import ClientState
+from health.scoring import HISTORY, LOOK, RESTATE, SWEEP, Scoring, came_late
+
+FIRST = UUID(int=0)
+ON_WALL_TIME = timedelta(seconds=2)
+
+
+async def client_events(batch: Batch, session: AsyncSession) -> None:
+    """Facts → states → scores; one score for each client of the batch."""
+    advanced = await folding.advance(session, FOLD, batch.events)
+    scoring = await Scoring.begin(session, list(advanced), batch.now)
+    for client_id, folded in advanced.items():
+        scoring.after_events(folded)
+        if late := came_late(folded):
+            scoring.restate(scoring.clients[client_id], await _earliest(session, folded, late))
+    absorbed = sorted({gone for folded in advanced.values() for gone in folded.absorbed})
+    if absorbed:
+        await repository.delete(session, absorbed, history=False)
+    await folding.save(session, FOLD, advanced.values())
+    await scoring.write(session)
+
+
+async def _earliest(session: AsyncSession, folded: Folded[ClientState], late: Sequence[Event[Any]]) -> datetime:
+    """Since when the past reads differently: the earliest of what came late, was taken back or was merged."""
+    moments = [event.time for event in late]
+    gone = [event.data.event_id for event in late if isinstance(event.data, client.EventWithdrawn)]
+    gone += [event.replaces for event in late if event.replaces is not None]
+    if gone:
+        moments += await repository.times_of(session, {folded.client_id, *folded.absorbed}, gone)
+    if any(isinstance(event.data, client.ClientsMerged | client.ClientsUnmerged) for event in late):
+        moments += [event.time for event in (await folding.events_of(session, folded.client_id))[:1]]
+    return min(moments)
+
+
+async def feed_events(batch: Batch, session: AsyncSession) -> None:
+    """Note what was heard; the clients of a source that fell silent or came back follow, some at a time."""
+    heard = [
+        (
+            event.data.source,
+            event.data.last_received_at,
+            max(1, round(event.data.expected_every_seconds)),
+            isinstance(event.data, feeds.FeedSilent),
+        )
+        for event in batch.events
+    ]
+    turned = await repository.hear(session, heard)
+    await timers.schedule(
+        session,
+        [
+            Timer(SWEEP, f"feed:{source}:{generation}", 0, batch.now, {"source": source, "after": str(FIRST)})
+            for source, generation in turned.items()
+        ],
+    )
+
+
+async def erase(session: AsyncSession, client_ids: Sequence[UUID]) -> None:
+    """What common does not know of: scores, history and timers of erased clients."""
+    await repository.delete(session, client_ids, history=True)
+    owners = [str(client_id) for client_id in client_ids]
+    await timers.forget(session, owners, kinds=[LOOK, RESTATE, HISTORY])
+
+
+def consumer(clock: Clock) -> ConsumerSpec:
+    """What health listens to: all client events, and the feeds."""
+
+    async def score_clients(batch: Batch, session: AsyncSession) -> None:
+        await client_events(batch, session)
+        if clock.wall() - batch.now < ON_WALL_TIME:  # a scaled clock says nothing about our speed
+            for event in batch.events:
+                if event.origin is Origin.LIVE:
+                    SIGNAL_TO_SCORE.observe(max(0.0, (clock.wall() - event.knowntime).total_seconds()))
+
+    subscriptions: Subscriptions = {
+        **dict.fromkeys(client.EVENTS, score_clients),
+        feeds.FeedSeen: feed_events,
+        feeds.FeedSilent: feed_events,
+        feeds.FeedRecovered: feed_events,
+    }
+    return ConsumerSpec(subscriptions, keep=frozenset({*client.EVENTS, Unknown}), erase=erase)

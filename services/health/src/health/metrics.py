@@ -1,0 +1,16 @@
+"""Prometheus metrics of health; signal to score is shared: `common.metrics.SIGNAL_TO_SCORE`."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge
+
+BANDS = ("green", "amber", "red", "healthy", "stable", "at_risk", "critical", "unknown")
+
+EVALUATIONS = Counter("csl_evaluations_total", "Scores worked out, by what asked for them.", ["trigger"])
+BAND_CHANGES = Counter("csl_band_changes_total", "Band changes published.", ["cause"])
+MILESTONES_LATE = Counter("csl_milestones_late_total", "Late milestones published.", ["days_late"])
+CLIENTS = Gauge("csl_clients", "Clients that are with us, by band.", ["band"])
+FEED_AGE = Gauge(
+    "csl_feed_silence_seconds", "Business seconds since a source was last heard, as health knows.", ["source"]
+)
+FEEDS_SILENT = Gauge("csl_silent_feeds", "Sources that are silent for longer than they should be.")

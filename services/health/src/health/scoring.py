@@ -1,0 +1,236 @@
+"""One transaction's scoring: evaluate clients, collect what is said, kept and timed, then write it all at once.
+
+Events, timers and sweeps (a feed fell silent, a model was published) all come through here, so that there is one way
+in which a client's score, band and timers change. Who calls holds the locks of the clients' states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from common import outbox, timers
+from common.contracts import client as events_of_clients
+from common.contracts.base import Event, Origin
+from common.contracts.health import Cause, Mode
+from common.folding import Folded
+from common.timers import Timer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from health import definitions_repository, metrics, repository, telling
+from health.book import Book
+from health.domain import journey, past
+from health.domain.decision import Change, Standing, band_change, stand
+from health.domain.evaluate import Evaluation, Feeds, deadlines, evaluate
+from health.domain.fold.business import RECORD, mrr
+from health.domain.moments import DAY, moment_of, seconds_of
+from health.domain.state import ClientState
+from health.domain.timing import next_look
+from health.domain.why import Move, between
+from health.repository import Client, Row
+
+LOOK, HISTORY, RESTATE, SWEEP = "look", "history", "restate", "sweep"
+RESTATE_AFTER = timedelta(minutes=1)
+"""Late facts come in groups: day ends are worked out again once for all of them."""
+_LINKS = (events_of_clients.ClientsMerged, events_of_clients.ClientsUnmerged)
+
+
+@dataclass
+class Scoring:
+    """The work of one transaction at one business moment."""
+
+    now: datetime
+    book: Book
+    feeds: Feeds
+    clients: dict[UUID, Client]
+    said: list[Event[Any]] = field(default_factory=list)
+    kept: list[Row] = field(default_factory=list)
+    timers: list[Timer] = field(default_factory=list)
+
+    @classmethod
+    async def begin(cls, session: AsyncSession, client_ids: Sequence[UUID], now: datetime) -> Scoring:
+        """Read what is needed for these (locked) clients."""
+        return cls(
+            now,
+            await definitions_repository.book(session),
+            await repository.feeds(session),
+            await repository.clients(session, client_ids),
+        )
+
+    async def write(self, session: AsyncSession) -> None:
+        """Rows, history, timers and events, each in one statement."""
+        await repository.save_clients(session, self.clients.values())
+        await repository.store_evaluations(session, self.kept)
+        await timers.schedule(session, self.timers)
+        await outbox.add(session, self.said)
+
+    def after_events(self, folded: Folded[ClientState]) -> None:
+        """A client after fresh events. Imported ones wait for `import_finished`, which gives one quiet baseline."""
+        row = self._row(folded)
+        finished = [e for e in folded.events if isinstance(e.data, events_of_clients.ImportFinished)]
+        live = [e for e in folded.events if e.origin is Origin.LIVE or e in finished]
+        for event in folded.events:
+            if event in finished:
+                row.baseline_due = False
+                row.late_told_until = self.now
+                self.timers.append(self._history_timer(row, event))
+            elif event.origin is Origin.IMPORT:
+                row.baseline_due = True
+        if live or not folded.events:
+            quiet = bool(finished) or row.baseline_due
+            self._score(row, folded, caused_by=[e.id for e in live], trigger="event", quiet=quiet)
+
+    def look(self, folded: Folded[ClientState], *, trigger: str) -> None:
+        """A client because time passed, a feed changed or a model was published."""
+        row = self._row(folded)
+        self._tell_late_milestones(row, folded.state)
+        self._score(row, folded, caused_by=[], trigger=trigger, quiet=row.baseline_due)
+
+    def _row(self, folded: Folded[ClientState]) -> Client:
+        row = self.clients.get(folded.client_id)
+        if row is None:
+            row = self.clients[folded.client_id] = Client(folded.client_id, late_told_until=self.now)
+        return row
+
+    def _score(
+        self, row: Client, folded: Folded[ClientState], *, caused_by: list[UUID], trigger: str, quiet: bool
+    ) -> None:
+        state = folded.state
+        before = row.standing
+        model, template = self.book.choice(state)
+        result = evaluate(model, state, seconds_of(self.now), self.feeds, template)
+        _describe(row, state, template, result.now)
+        change, passed = self._change(row, before, folded, result) if not (quiet or row.ended) else (None, None)
+        new_day = before is None or before.as_of // DAY != result.now // DAY
+        moved = before is None or _said_of(before) != _said_of(stand(before, result))
+        if caused_by or new_day or moved:
+            self.said.append(
+                telling.scored(row.client_id, result, Mode.LIVE, caused_by=caused_by, asked=trigger, change=change)
+            )
+        if new_day or moved:
+            self.kept.append(telling.kept(row.client_id, result, Mode.LIVE, caused_by=caused_by, change=change))
+        if change is not None:
+            moves = self._moves(before, folded, passed, result, change)
+            self.said.append(
+                telling.band_changed(
+                    row.client_id,
+                    result,
+                    change,
+                    score_before=before.score if before else None,
+                    caused_by=caused_by,
+                    moves=moves,
+                )
+            )
+            metrics.BAND_CHANGES.labels(change.cause.value).inc()
+        metrics.EVALUATIONS.labels(trigger).inc()
+        row.stands(stand(before, result))
+        self._set_timer(row, state, result, template)
+
+    def _change(
+        self, row: Client, before: Standing | None, folded: Folded[ClientState], result: Evaluation
+    ) -> tuple[Change | None, Evaluation | None]:
+        """Whether the band changed; the state before these events is only evaluated where it did."""
+        if before is None or before.band == result.band:
+            return None, None
+        passed = None
+        if folded.previous is not None and folded.events:
+            model, template = self.book.choice(folded.previous)
+            passed = evaluate(model, folded.previous, result.now, self.feeds, template)
+        elif not folded.events:
+            passed = result
+        return band_change(before, result, passed, late=_came_late(folded)), passed
+
+    def _moves(
+        self,
+        before: Standing | None,
+        folded: Folded[ClientState],
+        passed: Evaluation | None,
+        result: Evaluation,
+        change: Change,
+    ) -> list[Move]:
+        """What moved the score since it was last said, as far as the state before these events can tell."""
+        if before is None or folded.previous is None or passed is None:
+            return []
+        if change.cause is Cause.MODEL or passed.model != result.model:
+            return []
+        model, template = self.book.choice(folded.previous)
+        then = evaluate(model, folded.previous, before.as_of, None, template)
+        kind = Cause.LATE_DATA if change.cause is Cause.LATE_DATA else Cause.BEHAVIOUR
+        return between(then, passed, result, kind=kind, marks=[e.id.hex for e in folded.events])
+
+    def _tell_late_milestones(self, row: Client, state: ClientState) -> None:
+        if row.ended or row.baseline_due or past.ended(state, seconds_of(self.now)):
+            return
+        template = self.book.journey_for(state)
+        since, until = seconds_of(row.late_told_until), seconds_of(self.now)
+        for second, days, item in journey.late_between(state, template, since, until):
+            self.said.append(telling.milestone_late(row.client_id, item, days, second))
+            metrics.MILESTONES_LATE.labels(str(days)).inc()
+        row.late_told_until = self.now
+
+    def _set_timer(self, row: Client, state: ClientState, result: Evaluation, template: journey.Template) -> None:
+        """Timers are never moved: a new generation makes the old one a no-op."""
+        if row.ended:
+            row.next_look = None
+            row.generation += 1
+            return
+        due = moment_of(next_look(result, state, template, seconds_of(row.late_told_until)))
+        if due != row.next_look:
+            row.next_look = due
+            row.generation += 1
+            self.timers.append(Timer(LOOK, str(row.client_id), row.generation, due))
+
+    def _history_timer(self, row: Client, event: Event[events_of_clients.ImportFinished]) -> Timer:
+        payload = {
+            "from": event.data.from_.isoformat(),
+            "to": event.data.to.isoformat(),
+            "import_id": str(event.data.import_id),
+        }
+        return Timer(HISTORY, f"{row.client_id}:{event.id}", 0, self.now, payload)
+
+    def restate(self, row: Client, since: datetime) -> None:
+        """Have the day ends since then worked out again, soon, for people to read."""
+        if seconds_of(since) // DAY >= seconds_of(self.now) // DAY:
+            return
+        if row.restate_from is None:
+            self.timers.append(Timer(RESTATE, str(row.client_id), seconds_of(self.now), self.now + RESTATE_AFTER))
+        row.restate_from = min(since, row.restate_from or since)
+
+
+def came_late(folded: Folded[ClientState]) -> list[Event[Any]]:
+    """The events because of which a known client was folded again."""
+    return list(folded.events) if _came_late(folded) else []
+
+
+def _came_late(folded: Folded[ClientState]) -> bool:
+    return folded.refolded and folded.previous is not None
+
+
+def _said_of(standing: Standing) -> tuple[Any, ...]:
+    return (standing.model, standing.model_version, standing.score, standing.band, standing.confidence)
+
+
+def _describe(row: Client, state: ClientState, template: journey.Template, now: int) -> None:
+    """What lists show and filter by."""
+    profile = state.profile
+    row.name, row.tier, row.segment = profile.get("name"), profile.get("tier"), profile.get("segment")
+    row.csm_email, row.test = profile.get("csm_email"), bool(profile.get("test"))
+    row.ended = past.ended(state, now)
+    row.mrr_currency = _main_currency(state)
+    row.mrr = mrr(state, row.mrr_currency) if row.mrr_currency else 0
+    row.sources = sorted({name for sources in state.feeds.values() for name in deadlines(sources, {})})
+    items = journey.plan(state, template)
+    row.phase = journey.current_phase(state, template, items)
+    row.journey = journey.standing(
+        items, now, critical_blocker=any(b[0] == "critical" for b in state.blockers.values())
+    )
+
+
+def _main_currency(state: ClientState) -> str | None:
+    """The currency of most of the subscriptions; others are not added to it."""
+    real = [currency for key, (currency, _) in state.subscriptions.items() if key != RECORD]
+    every = real or [currency for currency, _ in state.subscriptions.values()]
+    return max(sorted(set(every)), key=every.count) if every else None
