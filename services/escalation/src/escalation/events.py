@@ -10,7 +10,7 @@ from common.contracts import escalation as bus
 from common.contracts.base import Event
 from common.contracts.ids import derived_id
 
-from escalation.domain.case import Case, Happened, What
+from escalation.domain.case import LOOP, Case, Happened, What
 from escalation.domain.evidence import for_publication
 
 SOURCE = "csl/escalation"
@@ -57,6 +57,11 @@ def _step(case: Case, happened: Happened) -> dict[str, Any]:
     return {**_about(case, happened), "step": step.step, "due_at": step.due_at}
 
 
+def _person(happened: Happened) -> str | None:
+    """Who did it; nobody where the loop did."""
+    return happened.by if happened.by != LOOP else None
+
+
 def _deadlines(case: Case) -> tuple[bus.StepPlan, ...]:
     return tuple(bus.StepPlan(step=step.step, due_at=step.due_at) for step in case.steps if step.done_at is None)
 
@@ -67,7 +72,7 @@ def _opened(case: Case, happened: Happened, now: datetime) -> bus.CaseOpened:
 
 
 def _assigned(case: Case, happened: Happened, now: datetime) -> bus.CaseAssigned:
-    return bus.CaseAssigned(**_about(case, happened), by=happened.by)
+    return bus.CaseAssigned(**_about(case, happened), by=_person(happened))
 
 
 def _due(case: Case, happened: Happened, now: datetime) -> bus.StepDue:
@@ -81,7 +86,7 @@ def _done(case: Case, happened: Happened, now: datetime) -> bus.StepDone:
             **_step(case, happened),
             "evidence": shown,
             "done_at": happened.at,
-            "by": happened.by,
+            "by": _person(happened),
             "late": happened.details["late"],
         }
     )
@@ -96,14 +101,14 @@ def _paused(case: Case, happened: Happened, now: datetime) -> bus.CasePaused:
     until = happened.details["until"]
     return bus.CasePaused(
         **_about(case, happened),
-        by=happened.by,
+        by=_person(happened),
         reason=happened.details["reason"],
         until=datetime.fromisoformat(until) if until else None,
     )
 
 
 def _resumed(case: Case, happened: Happened, now: datetime) -> bus.CaseResumed:
-    return bus.CaseResumed(**_about(case, happened), by=happened.by, steps=_deadlines(case))
+    return bus.CaseResumed(**_about(case, happened), by=_person(happened), steps=_deadlines(case))
 
 
 def _closed(case: Case, happened: Happened, now: datetime) -> bus.CaseClosed:
@@ -111,7 +116,7 @@ def _closed(case: Case, happened: Happened, now: datetime) -> bus.CaseClosed:
     return bus.CaseClosed.model_validate(
         {
             **_about(case, happened),
-            "by": happened.by,
+            "by": _person(happened),
             "reason": details["reason"],
             "outcome": details["outcome"],
             **({"absorbed_by": details["absorbed_by"]} if details["absorbed_by"] else {}),
