@@ -14,7 +14,7 @@ from common import folding
 from common.clock import Clock
 from common.consumer import ConsumerSpec
 from common.contracts import client, health
-from common.contracts.base import Data, Event, Origin
+from common.contracts.base import Data, Event, Origin, Unknown
 from common.contracts.health import Mode
 from common.dispatch import Batch, Handler
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -84,6 +84,6 @@ def consumer(clock: Clock) -> ConsumerSpec:
     }
     return ConsumerSpec(
         subscriptions={**about_clients, health.Scored: handlers.scored},
-        keep=frozenset(client.EVENTS),
+        keep=frozenset({*client.EVENTS, Unknown}),
         erase=risks.erase,
     )

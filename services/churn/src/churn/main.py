@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from common.clock import Clock
+from common.db import Database
 from common.http import create_app
 from common.process import Periodic, Service, make_clock, make_database, run
 
@@ -20,8 +22,11 @@ MODEL_LIMIT = 32 << 20
 
 def build(settings: Settings) -> Service:
     """The service as one process runs it."""
-    clock = make_clock(settings)
-    database = make_database(settings, "churn")
+    return wire(settings, make_database(settings, "churn"), make_clock(settings))
+
+
+def wire(settings: Settings, database: Database, clock: Clock) -> Service:
+    """The service on a given database and clock."""
     policy = load_policy(settings.config_dir)
     registry = Registry()
     assessing = Assessing(database, clock, Assessor(policy, registry), settings)
