@@ -26,6 +26,20 @@ KPI = "hours_saved"
 KPI_TARGET = 100
 NET_DAYS = 14
 OVERDUE_AFTER_DAYS = 7
+MEETING_EVERY_WEEKS = 13
+INTERNAL = "internal"
+"""Our own tools: calendar, surveys, success plans."""
+MILESTONES = {
+    "kickoff_meeting": 3,
+    "data_import_complete": 6,
+    "first_automation_live": 13,
+    "core_training_complete": 21,
+    "hand_off": 30,
+    "key_features_60": 45,
+    "kpi_target_met": 90,
+    "key_features_80": 180,
+}
+"""Milestones of the shipped journey that a person ticks off, and when they are due (days after the start)."""
 BEHAVIOUR = 2
 """Purpose number of the generator that draws behaviour."""
 
@@ -112,7 +126,7 @@ class Behaviour:
 
     def happenings(self, first: int) -> list[Happening]:
         """Everything from week `first` to the end of the window or of the client, in order; to be called once."""
-        found: list[Happening] = []
+        found = [*self._beginning(), *self._milestones(), *self._renewals()]
         for week in range(first, self._end()):
             found += self._using(week)
             found += self._asking(week)
@@ -121,15 +135,12 @@ class Behaviour:
             found += self._people(week)
             if week == self.course.notice:
                 found += self._leaving(week)
-        found.sort(key=lambda h: h.at)
-        return found
+        ends = self.epoch + timedelta(weeks=self._end())
+        return sorted((h for h in found if h.at < ends), key=lambda h: h.at)
 
-    def beginning(self) -> list[Happening]:
-        """How the client came to be known: registered, signed, its people, its goals.
-
-        What was before the window is told at its beginning; the bodies say since when it holds.
-        """
-        member, at = self.member, max(self.member.contract_started, self.epoch)
+    def _beginning(self) -> list[Happening]:
+        """How the client came: registered, signed, its people, its goals."""
+        member, at = self.member, self.member.contract_started
         money = {"amount": member.mrr, "currency": "USD"}
         return [
             Happening(at, "hubspot", "client_registered", member.registered()),
@@ -151,10 +162,10 @@ class Behaviour:
                 "subscription_changed",
                 {"subscription_id": self._subscription(), "status": "active", "mrr_after": money},
             ),
-            *(self._joins(at + timedelta(hours=1), c) for c in member.contacts if c.role != "successor"),
+            *(self._joins(at + timedelta(hours=1), c) for c in member.known_contacts()),
             Happening(
                 at + timedelta(days=2),
-                "internal",
+                INTERNAL,
                 "kpi_target_set",
                 {
                     "kpi": KPI,
@@ -167,6 +178,37 @@ class Behaviour:
                 },
             ),
         ]
+
+    def _milestones(self) -> Iterator[Happening]:
+        """The shipped journey; a client that is unwell in its first weeks is late more often."""
+        start = self.member.contract_started
+        week = (start - self.epoch).days // 7
+        early = float(self.course.value[week : week + 8].mean()) if week < len(self.course.value) else 0.0
+        for name, due in MILESTONES.items():
+            late = self._rng.random() < 0.10 - 0.15 * min(0.0, early)
+            days = due * self._rng.uniform(1.1, 1.8) if late else due * self._rng.uniform(0.4, 0.95)
+            at = start + timedelta(days=float(days), hours=self.habits.hour)
+            if name == "hand_off":
+                yield Happening(at, INTERNAL, "client_handed_off", {})
+            else:
+                yield Happening(at, INTERNAL, "milestone_completed", {"milestone": name})
+
+    def _renewals(self) -> Iterator[Happening]:
+        """A client that stays renews every year, some weeks ahead, after a review."""
+        for year in (1, 2):
+            ends = self.member.contract_started + timedelta(days=365 * year)
+            ahead = float(self._rng.uniform(10, 40))
+            if self.course.notice != NEVER and self.epoch + timedelta(weeks=self.course.notice) < ends:
+                return
+            people = [self.member.csm, self.member.contact("champion").contact_id]
+            review = {"meeting_id": f"review-{self.member.number}-{year}", "kind": "review", "attended": people}
+            yield Happening(ends - timedelta(days=ahead + 28), INTERNAL, "meeting_held", review)
+            signed = {
+                "contract_id": f"con-{self.member.number}",
+                "starts_on": ends.date().isoformat(),
+                "ends_on": (ends + timedelta(days=365)).date().isoformat(),
+            }
+            yield Happening(ends - timedelta(days=ahead), "hubspot", "contract_renewed", signed)
 
     def _end(self) -> int:
         """The first week in which nothing happens any more: six weeks after the notice."""
@@ -196,18 +238,19 @@ class Behaviour:
         mood = float(self._mood[week])
         load = self.habits.tickets * (1 + 0.9 * max(0.0, -mood))
         for nth in range(min(3, int(self._rng.poisson(load)))):
-            kind, text = words.write(mood + float(self._rng.normal(0, 0.4)), self._rng)
+            kind, text = words.ticket(mood + float(self._rng.normal(0, 0.4)), self._rng)
             opened = self._moment(week, float(self._rng.integers(0, 5)))
             ticket = f"{self.member.number}{week + 500:03d}{nth}"
             priority = {"angry": "urgent", "annoyed": "high"}.get(kind, "normal")
-            yield Happening(
-                opened, "zendesk", "ticket_opened", {"ticket_id": ticket, "priority": priority}, text
-            )
-            solved: dict[str, Any] = {"ticket_id": ticket, "author": "us", "status": "solved"}
+            yield Happening(opened, "zendesk", "ticket_opened", {"ticket_id": ticket, "priority": priority}, text)
+            solved = opened + timedelta(hours=self._hours(mood))
+            data = {"ticket_id": ticket, "author": "us", "status": "solved"}
+            yield Happening(solved, "zendesk", "ticket_resolved", data)
             if self._rng.random() < 0.4:
                 score = int(np.clip(round(4.2 + mood + float(self._rng.normal(0, 0.7))), 1, 5))
-                solved["csat"] = {"score": score, "scale_max": 5}
-            yield Happening(opened + timedelta(hours=self._hours(mood)), "zendesk", "ticket_resolved", solved)
+                csat = {"score": score, "scale_min": 1, "scale_max": 5}
+                rated = {"ticket_id": ticket, "author": "client", "csat": csat}
+                yield Happening(solved + timedelta(hours=3), "zendesk", "ticket_updated", rated)
 
     def _hours(self, mood: float) -> float:
         return float(np.clip(self._rng.exponential(20) + 12 * max(0.0, -mood), 2, 160))
@@ -237,13 +280,25 @@ class Behaviour:
         if week % SURVEY_EVERY_WEEKS == 3 * self.habits.phase and self._rng.random() < 0.6:
             score = int(np.clip(round(8.3 + 1.7 * mood + float(self._rng.normal(0, 1))), 0, 10))
             data = {"survey": "nps", "score": score, "scale_min": 0, "scale_max": 10}
-            yield Happening(self._moment(week, 3), "internal", "survey_answered", data)
+            yield Happening(self._moment(week, 3), INTERNAL, "survey_answered", data)
+        if week % MEETING_EVERY_WEEKS == 3 * self.habits.phase + 1:
+            yield self._meeting(week, mood)
         if week % INVOICE_EVERY_WEEKS == (self.habits.phase + 2) % INVOICE_EVERY_WEEKS:
             at = self._moment(week, 0)
             ramp = min(1.0, max(0.05, (at - self.member.contract_started).days / 84))
             reached = ramp * KPI_TARGET * (1.02 + 0.3 * value) + float(self._rng.normal(0, 5))
             data = {"kpi": KPI, "value": round(max(0.0, reached), 1), "period_end": at.date().isoformat()}
-            yield Happening(at, "internal", "kpi_reported", data)
+            yield Happening(at, INTERNAL, "kpi_reported", data)
+
+    def _meeting(self, week: int, mood: float) -> Happening:
+        """A quarterly review; the worse the mood, the likelier the client calls it off."""
+        meeting = f"qbr-{self.member.number}-{week}"
+        if self._rng.random() < 0.08 - 0.15 * min(0.0, mood):
+            cancelled = {"meeting_id": meeting, "by": "client", "notice_hours": 20}
+            return Happening(self._moment(week, 2), INTERNAL, "meeting_cancelled", cancelled)
+        people = [self.member.csm, self.member.contact("champion").contact_id]
+        held = {"meeting_id": meeting, "kind": "qbr", "attended": people}
+        return Happening(self._moment(week, 3), INTERNAL, "meeting_held", held)
 
     def _people(self, week: int) -> Iterator[Happening]:
         sponsor, successor = self.member.contact("sponsor"), self.member.contact("successor")

@@ -7,6 +7,7 @@ Where a training file holds words, it holds their reading too, made by the very 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,21 @@ from loopctl.demo.behaviour import Happening
 from loopctl.demo.population import Past, Present, past_happenings
 from loopctl.demo.portfolio import Member
 
-Read = Callable[[str], Mapping[str, Any]]
-"""Turns words into the `reading` of contracts."""
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What ingest reads in words: the `reading`, and the events that follow from its topics (name, body)."""
+
+    reading: Mapping[str, Any]
+    inferred: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+
+Reader = Callable[[str], Read]
 MEGABYTE = 1 << 20
 
 
-def line(who: Member, happening: Happening, read: Read | None = None) -> bytes:
-    """One line of the import form; with `read`, words are given as their reading."""
+def line(who: Member, happening: Happening) -> bytes:
+    """One line of the import form."""
     event: dict[str, Any] = {
         "type": f"csl.client.{happening.name}.v1",
         "source": happening.source,
@@ -32,19 +41,26 @@ def line(who: Member, happening: Happening, read: Read | None = None) -> bytes:
         "data": happening.data,
     }
     if happening.text is not None:
-        if read is None:
-            event["text"] = happening.text
-        else:
-            event["data"] = {**happening.data, "reading": read(happening.text)}
+        event["text"] = happening.text
     return orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
 
 
-def training_lines(population: Past, read: Read) -> Iterator[bytes]:
+def training_lines(population: Past, reader: Reader) -> Iterator[bytes]:
     """The past, client by client, each in order of time."""
-    read = cache(read)
+    read = cache(reader)
     for who, happenings in past_happenings(population):
         for happening in happenings:
-            yield line(who, happening, read)
+            if happening.text is None:
+                yield line(who, happening)
+            else:
+                yield from (line(who, one) for one in understood(happening, read(happening.text)))
+
+
+def understood(happening: Happening, read: Read) -> Iterator[Happening]:
+    """A happening with its words read, and what follows from them."""
+    yield replace(happening, data={**happening.data, "reading": read.reading}, text=None)
+    for name, body in read.inferred:
+        yield replace(happening, name=name, data=dict(body), text=None)
 
 
 def history_lines(population: Present) -> Iterator[bytes]:

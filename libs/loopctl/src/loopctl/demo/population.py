@@ -10,24 +10,23 @@ import numpy as np
 
 from loopctl.demo.behaviour import Behaviour, Course, Happening
 from loopctl.demo.portfolio import HERO, Member, generator, member
-from loopctl.demo.simulation import NEVER, WEEKS_PER_YEAR, Flags, Floats, Lives, Rules, live
+from loopctl.demo.simulation import NEVER, Flags, Floats, Lives, Rules, live
 
 PAST_CLIENTS = 1_500
 PAST_WEEKS = 106
 """A little more than two years."""
 PAST_NUMBER = 100_000
 """Past clients are numbered from here: none of them is a client of the live portfolio."""
-OLDEST_WEEKS = 8
-"""How long before the window of the past its oldest clients began."""
-HISTORY = timedelta(days=180)
-"""What of our own clients is imported."""
+HISTORY = timedelta(weeks=36)
+"""How far back the imported history of our own clients goes; each began in the first ten of these weeks."""
+FIRST_WEEKS = 10
 PLAY = timedelta(days=40)
 """Business time that the demo plays through before it arrives at now."""
 AFTERWARDS_WEEKS = 26
 """How long our clients go on living after the demo arrived at now."""
-PAST_LATENTS, PRESENT_LATENTS, STARTS = 3, 4, 5
-HERO_ENGAGEMENT = (-0.15, -0.45, -1.1, -1.9, -2.6, -1.0, 0.3)
-"""The hero's engagement from two weeks before the play on, a week each; all is well before and afterwards."""
+PAST_LATENTS, PRESENT_LATENTS = 3, 4
+HERO_ENGAGEMENT = (-0.3, -1.2, -2.6, -7.0, -1.5, 0.1, 0.4)
+"""The hero's engagement from a week before the play on, a week each; all is well before and afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +49,19 @@ class Present:
 
     def happenings(self, number: int) -> list[Happening]:
         """All that a client does, in order of time: first its history, then what the play shows."""
-        behaviour = Behaviour(self.members[number], self.courses[number], self.epoch)
-        return [*behaviour.beginning(), *behaviour.happenings(0)]
+        member = self.members[number]
+        first = (member.contract_started - self.epoch).days // 7
+        return Behaviour(member, self.courses[number], self.epoch).happenings(first)
 
 
 def past(world: str, until: datetime, count: int = PAST_CLIENTS, rules: Rules | None = None) -> Past:
     """A growing firm's clients of the two years before `until`; most are still there, some left."""
     rng = generator(world, PAST_LATENTS)
     epoch = midnight(until) - timedelta(weeks=PAST_WEEKS)
-    began = rng.triangular(-OLDEST_WEEKS, PAST_WEEKS * 0.7, PAST_WEEKS - 4, count)
+    began = rng.triangular(0, PAST_WEEKS * 0.6, PAST_WEEKS - 4, count)
     started = began.astype(np.int64)
     lives = live(rng, started, PAST_WEEKS, rules)
-    members = [
-        member(world, PAST_NUMBER + n, epoch + timedelta(weeks=int(week))) for n, week in enumerate(started)
-    ]
+    members = [member(world, PAST_NUMBER + n, epoch + timedelta(weeks=int(week))) for n, week in enumerate(started)]
     return Past(members, lives, epoch)
 
 
@@ -71,27 +69,21 @@ def past_happenings(population: Past) -> Iterator[tuple[Member, list[Happening]]
     """Each past client with all it did, in order of time."""
     for row, who in enumerate(population.members):
         behaviour = Behaviour(who, Course.of(population.lives, row), population.epoch)
-        first = max(0, int(population.lives.started[row]))
-        yield who, behaviour.beginning() + behaviour.happenings(first)
+        yield who, behaviour.happenings(int(population.lives.started[row]))
 
 
 def present(world: str, began: datetime, count: int) -> Present:
     """`count` clients of ours that live through the play without great trouble, but for the hero."""
     rng = generator(world, PRESENT_LATENTS)
-    epoch = midnight(began - HISTORY)
-    first_week = (began - epoch).days // 7
+    epoch = midnight(began) - HISTORY
+    first_week = HISTORY.days // 7
     weeks = first_week + PLAY.days // 7 + 1 + AFTERWARDS_WEEKS
-    lives = live(rng, np.full(8 * count, -WEEKS_PER_YEAR), weeks)
+    started = rng.integers(0, FIRST_WEEKS, 8 * count)
+    lives = live(rng, started, weeks)
     rows = np.flatnonzero(_calm(lives, first_week))[:count]
     courses = [Course.of(lives, int(row)) for row in rows]
     courses[HERO] = _hero(courses[HERO], first_week)
-    starts = generator(world, STARTS).integers(30, 200, count)
-    ends = began + PLAY
-    members = [
-        member(world, n, ends - timedelta(days=365 * (1 + n % 2) + int(days))) for n, days in enumerate(starts)
-    ]
-    renewals = [m.contract_started + timedelta(days=365 * (2 + n % 2)) for n, m in enumerate(members)]
-    members = [replace(m, renewal=renewal) for m, renewal in zip(members, renewals, strict=True)]
+    members = [member(world, number, epoch + timedelta(weeks=int(started[row]))) for number, row in enumerate(rows)]
     return Present(members, courses, epoch, began)
 
 
@@ -107,10 +99,10 @@ def _calm(lives: Lives, first_week: int) -> Flags:
 
 
 def _hero(course: Course, first_week: int) -> Course:
-    """All is well until two weeks before the play; then engagement falls and comes back. The rest is scripted."""
+    """All is well until a week before the play; then engagement falls and comes back. The rest is scripted."""
     weeks = len(course.engagement)
     engagement: Floats = np.full(weeks, 0.1)
-    engagement[first_week - 2 : first_week - 2 + len(HERO_ENGAGEMENT)] = HERO_ENGAGEMENT
+    engagement[first_week - 1 : first_week - 1 + len(HERO_ENGAGEMENT)] = HERO_ENGAGEMENT
     well: Floats = np.full(weeks, 0.4)
     return replace(
         course, engagement=engagement, mood=well, value=well, sponsor_left=(), sponsor_named=(), notice=NEVER

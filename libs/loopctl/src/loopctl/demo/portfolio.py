@@ -98,6 +98,10 @@ class Member:
     def contact(self, role: str) -> Contact:
         return next(c for c in self.contacts if c.role == role)
 
+    def known_contacts(self) -> tuple[Contact, ...]:
+        """Its people from the start; the successor comes when somebody leaves."""
+        return tuple(c for c in self.contacts if c.role != "successor")
+
     def registered(self) -> dict[str, Any]:
         """The body of `client_registered`, refs included."""
         return {
@@ -116,7 +120,8 @@ class Member:
             "seats": self.seats,
             "key_features": list(self.features),
             "refs": [
-                {"source": source, "kind": REF_KINDS[source], "id": id_} for source, id_ in self.refs.items()
+                *({"source": source, "kind": REF_KINDS[source], "id": id_} for source, id_ in self.refs.items()),
+                *({"source": "hubspot", "kind": "contact", "id": c.contact_id} for c in self.known_contacts()),
             ],
         }
 

@@ -5,7 +5,7 @@
 1. Every client has three hidden states, 0 when all is well, negative when not: *engagement* (do they use it),
    *relationship* (do they talk to us, is there a sponsor), *value* (do they get what they pay for). Each wanders week
    by week and returns to 0 (half-life about ten weeks).
-2. **Turns**: about one client in five a year turns away. A turn takes three to twelve weeks; two thirds of all turns
+2. **Turns**: about one client in five a year turns away. A turn takes six to sixteen weeks; two thirds of all turns
    pull all three states down, the others one or two. In a turn the sponsor often leaves. Some clients turn back.
 3. **False alarms**: holidays and finished projects make usage dip for some weeks, incidents make people grumpy for
    some weeks; neither makes anybody leave. Sponsors also leave clients that are well.
@@ -43,10 +43,10 @@ class Rules:
 
     persistence: float = 0.93
     wander: float = 0.13
-    turn: float = 0.0040
+    turn: float = 0.0045
     turn_all_three: float = 0.65
-    turn_depth: tuple[float, float] = (1.8, 3.0)
-    turn_weeks: tuple[int, int] = (3, 13)
+    turn_depth: tuple[float, float] = (2.1, 3.0)
+    turn_weeks: tuple[int, int] = (6, 17)
     turn_back: float = 0.030
     sponsor_leaves: float = 0.0030
     sponsor_leaves_in_turn: float = 0.30
@@ -57,7 +57,7 @@ class Rules:
     grumpy: float = 0.012
     grumpy_depth: float = 1.2
     spell_weeks: tuple[int, int] = (2, 5)
-    leave_at_ease: float = -9.0
+    leave_at_ease: float = -9.8
     leave_per_loss: float = 1.5
     untroubled: float = 0.60
     """How far a state may fall before it counts as a loss."""
@@ -174,9 +174,7 @@ class _World:
             turn_level=zero.copy(),
             turn_speed=zero.copy(),
             vacant=np.zeros(n, dtype=bool),
-            dip=_Spells(
-                rules.dip, rules.dip_depth, rules.spell_weeks, np.zeros(n, dtype=np.int64), zero.copy()
-            ),
+            dip=_Spells(rules.dip, rules.dip_depth, rules.spell_weeks, np.zeros(n, dtype=np.int64), zero.copy()),
             grumpy=_Spells(
                 rules.grumpy, rules.grumpy_depth, rules.spell_weeks, np.zeros(n, dtype=np.int64), zero.copy()
             ),

@@ -31,7 +31,7 @@ ANGRY = (
     "This is still broken and we are very disappointed. We are losing trust and time, and nobody seems to care.",
     "Unacceptable. The automations failed again and our team has stopped using them.",
     "We are frustrated: the numbers are wrong, support is slow, and this has been a terrible month.",
-    "Honestly this is awful. We are looking at alternatives, a competitor offered us a better price.",
+    "Honestly this is awful and we are very unhappy. We are looking at alternatives: a competitor is cheaper.",
     "How do we export all our data? We want to cancel our plan at the end of the term.",
 )
 SUBJECTS = {"happy": "A question", "neutral": "A question", "annoyed": "Problem", "angry": "Serious problem"}
@@ -47,8 +47,13 @@ def kind_of(mood: float) -> str:
     return "annoyed" if mood > -1.7 else "angry"
 
 
-def write(mood: float, rng: np.random.Generator) -> tuple[str, str]:
-    """The kind of a ticket's text and the text."""
+def ticket(mood: float, rng: np.random.Generator) -> tuple[str, str]:
+    """The kind of a ticket's words, and the words: subject, line break, description."""
     kind = kind_of(mood)
     texts = KINDS[kind]
-    return kind, texts[int(rng.integers(len(texts)))]
+    return kind, whole(kind, texts[int(rng.integers(len(texts)))])
+
+
+def whole(kind: str, text: str) -> str:
+    """Subject and description as one text, which is how ingest reads a ticket."""
+    return f"{SUBJECTS[kind]}\n{text}"

@@ -1,0 +1,100 @@
+"""Carries what clients do to the public webhooks, and what our people do to the APIs.
+
+Whatever is on its way is sent until it is taken; while nobody takes it, `patience` is told, so that the play's clock
+stands still. Repeats are harmless: vendors' ids and idempotency keys are derived from the happening.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from loopctl.api import make_token, reason
+from loopctl.demo.behaviour import INTERNAL
+from loopctl.demo.vendors import Post
+from loopctl.errors import Problem
+from loopctl.sending import SIGNERS, vendor_of
+from loopctl.stack import Stack
+
+Patience = Callable[[str], Awaitable[None]]
+"""Called with what we wait for, before each further attempt."""
+TIMEOUT = httpx.Timeout(15.0, connect=3.0)
+SCOPES = ("ingest:write", "ingest:read", "escalation:read", "escalation:write", "health:read", "churn:read")
+
+
+class Courier:
+    """Posts to one stack."""
+
+    def __init__(self, stack: Stack, patience: Patience) -> None:
+        self._stack, self._patience = stack, patience
+        self._http = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
+        self._vendors = {source: vendor_of(source) for source in stack.secrets.webhooks}
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def deliver(self, post: Post) -> None:
+        """One webhook (or, for our own tools, one post of the live form), until it is accepted."""
+        if post.source == INTERNAL:
+            await self.act("ingest", "/v1/events", post.body, by=INTERNAL)
+            return
+        url = f"{self._stack.url('ingest')}/v1/webhooks/{post.source}"
+        secret, signer = self._stack.secrets.webhooks[post.source], SIGNERS[self._vendors[post.source]]
+
+        def headers() -> dict[str, str]:
+            return {"content-type": "application/json", **signer(secret, url, post.body, datetime.now(UTC))}
+
+        await self._until_taken("ingest", url, post.body, headers)
+
+    async def act(
+        self, service: str, path: str, body: bytes, *, by: str, key: str = "", settled: tuple[int, ...] = ()
+    ) -> None:
+        """A person of ours does something over an API. `settled`: refusals that mean it is done already."""
+
+        def headers() -> dict[str, str]:
+            token = make_token(self._stack, SCOPES, subject=by)
+            once = {"idempotency-key": key} if key else {}
+            return {"content-type": "application/json", "authorization": f"Bearer {token}", **once}
+
+        await self._until_taken(service, self._stack.url(service) + path, body, headers, settled)
+
+    async def read(self, service: str, path: str) -> Any:
+        """JSON of a GET; None where it is not there."""
+        headers = {"authorization": f"Bearer {make_token(self._stack, SCOPES, subject='demo')}"}
+        while True:
+            try:
+                response = await self._http.get(self._stack.url(service) + path, headers=headers)
+            except httpx.TransportError:
+                await self._patience(f"{service} does not answer")
+                continue
+            if response.status_code == httpx.codes.NOT_FOUND:
+                return None
+            if response.is_success:
+                return response.json()
+            await self._patience(f"{service} answers {response.status_code}")
+
+    async def _until_taken(
+        self,
+        service: str,
+        url: str,
+        body: bytes,
+        headers: Callable[[], dict[str, str]],
+        settled: tuple[int, ...] = (),
+    ) -> None:
+        while True:
+            try:
+                response = await self._http.post(url, content=body, headers=headers())
+            except httpx.TransportError:
+                await self._patience(f"{service} does not answer")
+                continue
+            if response.is_success or response.status_code in settled:
+                return
+            if response.status_code < 500 and response.status_code != httpx.codes.TOO_MANY_REQUESTS:
+                raise Problem(
+                    f"{service} refused what the demo sent to {url} ({response.status_code}: {reason(response)})",
+                    remedy=f"look at `loop logs {service}`",
+                )
+            await self._patience(f"{service} answers {response.status_code}")
