@@ -1,0 +1,157 @@
+"""Arrivals → one transaction: dedup, identity, canonical events, raw bodies, quarantine. Nothing is sent here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from common.contracts.errors import Refused
+from common.ids import new_id
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ingest.domain.arrival import Arrival, Item, Outcome, Receipt, outcome_of
+from ingest.domain.plan import Fate, Plan
+from ingest.repository import arriving, loading, saving
+from ingest.repository.arriving import Quarantined
+from ingest.repository.saving import RawBody
+from ingest.sources import bodies
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Business time for what is said of clients, wall time for what is kept how long."""
+
+    now: datetime
+    wall: datetime
+
+
+async def store(
+    session: AsyncSession, arrivals: Sequence[Arrival], at: Moments, *, by: str = "webhook"
+) -> list[Receipt]:
+    """Store posts that arrived together; one receipt each. Raises Refused only for a `strict` arrival."""
+    receipts = [Receipt() for _ in arrivals]
+    new = await _without_duplicates(session, arrivals, receipts, at)
+    plan = Plan(await loading.world(session, [s for items in new for item in items for s in item.statements]))
+    broken: list[Quarantined] = []
+    for arrival, items, receipt in zip(arrivals, new, receipts, strict=True):
+        _decide(plan, arrival, items, receipt, broken, at)
+    await release(session, plan, at.now)
+    await saving.save(session, plan, now=at.now, by=by)
+    await arriving.quarantine(session, broken)
+    wanted = [len(items) > receipt.erased for items, receipt in zip(new, receipts, strict=True)]
+    await _keep(session, plan, [a for a, keep in zip(arrivals, wanted, strict=True) if keep], at)
+    return receipts
+
+
+async def _without_duplicates(
+    session: AsyncSession, arrivals: Sequence[Arrival], receipts: Sequence[Receipt], at: Moments
+) -> list[list[Item]]:
+    """Keys repeated inside the batch are removed first; then the table says which were seen before."""
+    digests = [
+        [arriving.digest(a.source, item.key) if item.key is not None else None for item in a.items] for a in arrivals
+    ]
+    asked = {(a.source, key) for a, keys in zip(arrivals, digests, strict=True) for key in keys if key is not None}
+    unseen = await arriving.fresh(session, asked, at.wall)
+    new: list[list[Item]] = []
+    for arrival, keys, receipt in zip(arrivals, digests, receipts, strict=True):
+        kept: list[Item] = []
+        for item, key in zip(arrival.items, keys, strict=True):
+            if key is not None and (arrival.source, key) not in unseen:
+                receipt.outcomes[Outcome.DUPLICATE] += 1
+                continue
+            if key is not None:
+                unseen.discard((arrival.source, key))
+            kept.append(item)
+        new.append(kept)
+    return new
+
+
+def _decide(
+    plan: Plan, arrival: Arrival, items: Sequence[Item], receipt: Receipt, broken: list[Quarantined], at: Moments
+) -> None:
+    if arrival.unreadable is not None:
+        receipt.outcomes[Outcome.QUARANTINED] += 1
+        broken.append(_whole(arrival, arrival.unreadable))
+        return
+    for item in items:
+        ignored = item.ignored is not None
+        outcome = Outcome.IGNORED if ignored else _decide_item(plan, arrival, item, receipt, broken, at)
+        receipt.outcomes[outcome] += 1
+        receipt.unknown += item.unknown
+
+
+def _decide_item(
+    plan: Plan, arrival: Arrival, item: Item, receipt: Receipt, broken: list[Quarantined], at: Moments
+) -> Outcome:
+    reason = item.broken
+    if reason is None:
+        try:
+            fates = _take(plan, arrival, item, at)
+            receipt.erased += Fate.ERASED in fates
+            return outcome_of(fates)
+        except Refused as refused:
+            if arrival.strict:
+                raise Refused(refused.detail, field=f"{item.position}.{refused.field or 'subject'}") from refused
+            reason = refused.detail
+    broken.append(
+        Quarantined(
+            id=new_id(),
+            source=arrival.source,
+            received_at=arrival.received_at,
+            reason=reason,
+            form="event",
+            body=bodies.dump(item.body),
+            headers=arrival.headers,
+            key=item.key,
+            kind=item.kind,
+        )
+    )
+    return Outcome.QUARANTINED
+
+
+def _take(plan: Plan, arrival: Arrival, item: Item, at: Moments) -> list[Fate]:
+    fates = []
+    for nth, statement in enumerate(item.statements):
+        how = arrival.circumstance(item, nth, statement)
+        if arrival.raw_id is not None:
+            how = replace(how, raw=(at.wall.date(), arrival.raw_id))
+        fates.append(plan.take(statement, how))
+    return fates
+
+
+def _whole(arrival: Arrival, reason: str) -> Quarantined:
+    return Quarantined(
+        id=new_id(), source=arrival.source, received_at=arrival.received_at, reason=reason, form="body",
+        body=arrival.raw or b"", headers=arrival.headers,
+    )  # fmt: skip
+
+
+async def release(session: AsyncSession, plan: Plan, now: datetime) -> int:
+    """Say what waited for the refs that have just found an owner; that may give owners to further refs."""
+    released = 0
+    while plan.unanswered:
+        refs, plan.unanswered = plan.unanswered, []
+        waiting = await saving.waiting(session, refs)
+        if not waiting:
+            continue
+        await loading.extend(session, plan.world, [p.statement for p in waiting])
+        found = plan.release(waiting, now)
+        await saving.unpark(session, found)
+        released += len(found)
+    return released
+
+
+async def _keep(session: AsyncSession, plan: Plan, arrivals: Sequence[Arrival], at: Moments) -> None:
+    """Raw bodies of what said anything new, and not only of erased clients; the unreadable are in the quarantine."""
+    today = at.wall.date()
+    named: dict[UUID, set[UUID]] = {raw_id: ids for (day, raw_id), ids in plan.raw_clients.items() if day == today}
+    kept = [
+        RawBody(a.raw_id, a.source, a.received_at, a.headers, a.raw)
+        for a in arrivals
+        if a.raw is not None and a.raw_id is not None and a.unreadable is None
+    ]
+    await saving.keep_raw(session, kept, named, today)
+    fresh = {b.id for b in kept}
+    await saving.name_raw(session, {key: ids for key, ids in plan.raw_clients.items() if key[1] not in fresh})

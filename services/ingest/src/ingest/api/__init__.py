@@ -1,0 +1,17 @@
+"""The routes of ingest, one file a noun."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from ingest.api import clients, events, imports, quarantine, sources, unmatched, webhooks
+
+ROUTERS: tuple[APIRouter, ...] = (
+    webhooks.router,
+    events.router,
+    imports.router,
+    clients.router,
+    unmatched.router,
+    quarantine.router,
+    sources.router,
+)

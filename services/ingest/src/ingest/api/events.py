@@ -1,0 +1,116 @@
+"""`POST /v1/events`: internal tools say what they know, in our own words."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Annotated, Any
+
+from common.auth import Caller, requires
+from common.contracts.errors import Refused
+from common.contracts.ids import derived_id
+from common.http import PROBLEMS
+from common.ids import new_id
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import JSONResponse, Response
+
+from ingest import forms
+from ingest.api.models import Accepted
+from ingest.domain.arrival import Arrival, Item
+from ingest.domain.reading import with_reading
+from ingest.domain.statement import Unreadable
+from ingest.runtime import Runtime, RuntimeDep
+from ingest.sources import bodies
+
+router = APIRouter(tags=["events"])
+
+MOST = 1000
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {
+        "type": {"type": "string", "examples": ["csl.client.blocker_logged.v1"]},
+        "subject": {"type": "string", "examples": ["ref:hubspot:company:18412397"]},
+        "time": {"type": "string", "format": "date-time"},
+        "source": {"type": "string", "examples": ["onboarding-tool"]},
+        "id": {"type": "string"},
+        "text": {"type": "string", "description": "Words, in place of data.reading."},
+        "data": {"type": "object"},
+    },
+    "example": {
+        "type": "csl.client.csm_sentiment_given.v1",
+        "subject": "ref:hubspot:company:18412397",
+        "data": {"score": 2, "by": "maya@ours.example"},
+    },
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            media: {"schema": {"oneOf": [_EVENT, {"type": "array", "items": _EVENT, "maxItems": MOST}]}}
+            for media in ("application/json", "application/cloudevents+json")
+        },
+    }
+}
+
+
+@router.post(
+    "/v1/events",
+    summary="Say client events (one, or an array: all or nothing)",
+    status_code=202,
+    dependencies=[requires("ingest:write")],
+    response_model=Accepted,
+    responses={503: PROBLEMS[503]},
+    openapi_extra=_BODY,
+)
+async def post_events(
+    request: Request,
+    runtime: RuntimeDep,
+    caller: Caller,
+    idempotency_key: Annotated[
+        str | None, Header(max_length=200, description="Gives events without an id theirs: key and position.")
+    ] = None,
+) -> Response:
+    """The form of contracts.md, or CloudEvents 1.0 structured. 422 names the index and field of what is wrong."""
+    values = _values(await request.body())
+    seed = f"{caller.subject}\x1f{idempotency_key}" if idempotency_key is not None else None
+    if len(values) > 20:
+        items, sources = await asyncio.to_thread(_items, runtime, values, seed)
+    else:
+        items, sources = _items(runtime, values, seed)
+    if len(set(sources)) > 1:
+        raise Refused("the events of one call come from one source", field="source")
+    arrival = Arrival(sources[0], runtime.clock.now(), items=items, strict=True)
+    receipt = await runtime.intake.submit(arrival)
+    runtime.book.received(arrival.source, arrival.received_at, receipt)
+    return JSONResponse({"accepted": receipt.accepted, "duplicates": receipt.duplicates}, 202)
+
+
+def _values(raw: bytes) -> list[Any]:
+    try:
+        value = bodies.parse(raw)
+    except Unreadable as unreadable:
+        raise Refused(unreadable.reason, field="body") from unreadable
+    values = value if isinstance(value, list) else [value]
+    if not 0 < len(values) <= MOST:
+        raise Refused(f"1 to {MOST} events a call", field="body")
+    return values
+
+
+def _items(runtime: Runtime, values: list[Any], seed: str | None) -> tuple[list[Item], list[str]]:
+    items, sources = [], []
+    for index, value in enumerate(values):
+        try:
+            form = forms.read(value, imported=False)
+        except Refused as refused:
+            raise Refused(
+                refused.detail, field=f"{index}.{refused.field}" if refused.field else str(index)
+            ) from refused
+        key = form.id if form.id is not None else f"{seed}\x1f{index}" if seed else None
+        said = list(with_reading(form.statement, runtime.reader))
+        event_id = forms.event_id(form.id, form.source) if form.id else derived_id("posted", key) if key else new_id()
+        said = [replace(s, id=derived_id(event_id, nth) if nth else event_id) for nth, s in enumerate(said)]
+        kind = form.statement.data.TYPE if form.statement.data else ""
+        items.append(Item(key, kind, index, bodies.mapping(value), tuple(said)))
+        sources.append(form.source)
+    return items, sources

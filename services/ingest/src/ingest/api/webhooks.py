@@ -1,0 +1,125 @@
+"""`POST /v1/webhooks/{source}`: the hot route. Verify, take apart, submit to the group commit, answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from common.auth import public
+from common.errors import Unavailable
+from common.http import PROBLEMS
+from common.http.problems import problem
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
+
+from ingest import interpret, metrics
+from ingest.api.models import Accepted
+from ingest.config import Source
+from ingest.domain.statement import Unreadable
+from ingest.runtime import Runtime
+from ingest.sources import VENDORS, bodies, signatures
+
+router = APIRouter(tags=["webhooks"])
+
+OFF_LOOP_BYTES = 16 << 10
+"""Reading the words of a longer body takes long enough to be done in a thread."""
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "As the vendor sends it, signed as the vendor signs.",
+        "content": {"application/json": {"schema": {}}},
+    }
+}
+
+
+@router.post(
+    "/v1/webhooks/{source}",
+    summary="A vendor's signed webhook",
+    status_code=202,
+    dependencies=[public()],
+    response_model=Accepted,
+    responses={401: PROBLEMS[401], 404: PROBLEMS[404], 413: PROBLEMS[413], 503: PROBLEMS[503]},
+    openapi_extra=_BODY,
+)
+async def receive_webhook(request: Request, source: str) -> Response:
+    """202 once it is durable. A signed body that we cannot read is quarantined, never refused."""
+    runtime: Runtime = request.app.state.ingest
+    known = runtime.sources.get(source)
+    if known is None:
+        return problem(404, "no source has this name", request=request)
+    raw = await request.body()
+    started = runtime.clock.monotonic()
+    if len(raw) > known.limit_bytes:
+        return _too_large(runtime, known, request)
+    try:
+        body = bodies.unpack(raw, request.headers.get("content-encoding", "").strip().lower(), known.limit_bytes)
+    except bodies.TooLarge:
+        return _too_large(runtime, known, request)
+    except Unreadable:
+        body = raw
+    refusal = _refusal(runtime, known, request, raw, body)
+    if refusal is not None:
+        metrics.REFUSED.labels(source, "signature").inc()
+        runtime.book.refused(source, runtime.clock.now(), refusal)
+        return problem(401, "the signature is wrong, missing or stale", request=request)
+    return await _accept(runtime, known, request, body, started)
+
+
+async def _accept(runtime: Runtime, source: Source, request: Request, body: bytes, started: float) -> Response:
+    headers = request.headers
+    if len(body) > OFF_LOOP_BYTES:
+        now = runtime.clock.now()
+        arrival = await asyncio.to_thread(interpret.arrival, source, body, headers, now, runtime.reader)
+    else:
+        arrival = interpret.arrival(source, body, headers, runtime.clock.now(), runtime.reader)
+    try:
+        receipt = await runtime.intake.submit(arrival)
+    except Unavailable as unavailable:
+        after = {"Retry-After": str(unavailable.retry_after)}
+        return problem(503, str(unavailable), request=request, headers=after)
+    runtime.book.received(source.name, arrival.received_at, receipt)
+    metrics.ACCEPT.labels(source.name).observe(runtime.clock.monotonic() - started)
+    return JSONResponse({"accepted": receipt.accepted, "duplicates": receipt.duplicates}, 202)
+
+
+def _too_large(runtime: Runtime, source: Source, request: Request) -> Response:
+    metrics.REFUSED.labels(source.name, "too_large").inc()
+    runtime.book.refused(source.name, runtime.clock.now(), f"over {source.limit_bytes} bytes")
+    return problem(413, f"the body is over {source.limit_bytes} bytes", request=request)
+
+
+def _refusal(runtime: Runtime, source: Source, request: Request, raw: bytes, body: bytes) -> str | None:
+    """Why the post is not taken. A compressed body may be signed as sent or as meant; both prove the sender."""
+    secrets = runtime.secrets.get(source.name, ())
+    reason = "no secret is configured for this source"
+    headers = _plain(request.headers)
+    urls = _urls(runtime, source, request)
+    wall = runtime.clock.wall()
+    for signed in (raw, body) if raw is not body else (raw,):
+        post = signatures.Request(request.method, urls, headers, signed)
+        for secret in secrets:
+            try:
+                VENDORS[source.vendor].verify(post, secret, wall, source)
+            except signatures.Refusal as refusal:
+                reason = refusal.reason
+            else:
+                return None
+    return reason
+
+
+def _plain(headers: Headers) -> Mapping[str, str]:
+    """Of a header sent twice the first counts."""
+    return headers
+
+
+def _urls(runtime: Runtime, source: Source, request: Request) -> tuple[str, ...]:
+    """What the vendor may have called: what is configured, else the service's public URL, or as served."""
+    if source.public_url:
+        return (source.public_url,)
+    path = request.scope.get("raw_path") or request.url.path.encode()
+    query = request.scope.get("query_string", b"")
+    target = (path + (b"?" + query if query else b"")).decode("latin-1")
+    served = f"{request.url.scheme}://{request.headers.get('host', '')}{target}"
+    return (f"{runtime.public_url}{target}", served) if runtime.public_url else (served,)

@@ -1,0 +1,98 @@
+"""What reached us in one post, taken apart as far as that goes without knowing whose it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from common.contracts.base import Origin
+from common.contracts.ids import derived_id
+
+from ingest.domain.plan import Circumstance, Fate
+from ingest.domain.statement import Statement
+
+PER_ITEM = 100
+"""Room in `sequence` for what one source event says: position · 100 + n."""
+
+
+class Outcome(StrEnum):
+    """What becomes of a source event. Every one received has exactly one of these."""
+
+    MAPPED = "mapped"
+    PARKED = "parked"
+    QUARANTINED = "quarantined"
+    IGNORED = "ignored"
+    DUPLICATE = "duplicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One source event: what it says, or why it says nothing to us."""
+
+    key: str | None
+    """Dedup key within the source; None: every one counts."""
+    kind: str
+    position: int
+    body: Mapping[str, Any]
+    statements: tuple[Statement, ...] = ()
+    ignored: str | None = None
+    unknown: bool = False
+    broken: str | None = None
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One post. `unreadable`: why the whole body is quarantined."""
+
+    source: str
+    received_at: datetime
+    items: list[Item] = field(default_factory=list)
+    raw: bytes | None = None
+    raw_id: UUID | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    unreadable: str | None = None
+    origin: Origin = Origin.LIVE
+    recreate: bool = False
+    strict: bool = False
+    """All or nothing: a contradiction refuses the post (our own API), instead of being quarantined (vendors)."""
+
+    def circumstance(self, item: Item, nth: int, statement: Statement) -> Circumstance:
+        cause = (item.key, nth) if item.key is not None else (self.raw_id, item.position, nth)
+        return Circumstance(
+            source=self.source,
+            id=statement.id or derived_id("ingest", self.source, *cause),
+            sequence=item.position * PER_ITEM + min(nth, PER_ITEM - 1),
+            received_at=self.received_at,
+            origin=self.origin,
+            recreate=self.recreate,
+        )
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What became of a post."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    unknown: int = 0
+    erased: int = 0
+    """How many were about erased clients: they are ignored, and their raw bodies not kept."""
+
+    @property
+    def duplicates(self) -> int:
+        return self.outcomes[Outcome.DUPLICATE]
+
+    @property
+    def accepted(self) -> int:
+        return sum(self.outcomes.values()) - self.duplicates
+
+
+def outcome_of(fates: list[Fate]) -> Outcome:
+    """A source event is parked if any part of it waits; ignored if nothing of it counts."""
+    if Fate.PARKED in fates:
+        return Outcome.PARKED
+    return Outcome.MAPPED if Fate.MAPPED in fates or not fates else Outcome.IGNORED

@@ -1,0 +1,281 @@
+"""Whose is it, and what is to be said: the decisions of ingest, without IO.
+
+Identity is never guessed: a statement belongs to the client that owns one of its refs, or waits until a person, or
+a later statement, says whose the ref is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from common.contracts import client
+from common.contracts.base import Data, Event, Origin
+from common.contracts.errors import Refused
+from common.contracts.ids import derived_id
+
+from ingest.domain import people
+from ingest.domain.refs import Ref
+from ingest.domain.statement import Statement
+from ingest.domain.times import clamp
+from ingest.domain.world import Client, Owner, Person, World
+
+ADDITIVE = (client.LoggedIn, client.UsageRecorded, client.HoursLogged, client.TouchpointRecorded)
+"""Events that add up: said by history and by a live feed, they would count twice."""
+
+
+class Fate(StrEnum):
+    """What became of a statement."""
+
+    MAPPED = "mapped"
+    PARKED = "parked"
+    ERASED = "erased"
+    OVERLAPPING = "overlapping"
+    """History of an additive kind from a time when the same source already spoke live."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstance:
+    """How a statement came to us."""
+
+    source: str
+    id: UUID
+    sequence: int
+    received_at: datetime
+    origin: Origin = Origin.LIVE
+    raw: tuple[date, UUID] | None = None
+    """The raw body that holds it: its partition and id."""
+    recreate: bool = False
+    """Whether an erased client may be created again: the sender says that it is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A statement that waits for its client."""
+
+    statement: Statement
+    how: Circumstance
+    shown_as: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A client's words, kept here under the reference that its event carries."""
+
+    ref: UUID
+    client_id: UUID
+    contact_id: str | None
+    said_at: datetime
+    text: str
+
+
+@dataclass(slots=True)
+class Plan:
+    """All that is to be written."""
+
+    world: World
+    events: list[Event[Any]] = field(default_factory=list)
+    parked: list[Parked] = field(default_factory=list)
+    words: list[Words] = field(default_factory=list)
+    linked: dict[Ref, Owner] = field(default_factory=dict)
+    moved: set[Ref] = field(default_factory=set)
+    created: set[UUID] = field(default_factory=set)
+    people: set[tuple[UUID, str]] = field(default_factory=set)
+    raw_clients: dict[tuple[date, UUID], set[UUID]] = field(default_factory=dict)
+    spans: dict[UUID, tuple[datetime, datetime]] = field(default_factory=dict)
+    unanswered: list[Ref] = field(default_factory=list)
+    """Refs that have an owner since this plan began: what waits for them is to be released."""
+
+    def take(self, statement: Statement, how: Circumstance) -> Fate:
+        """Decide one statement. Raises Refused where it contradicts what is known, and nothing has changed then."""
+        self._contradictions(statement)
+        who = self._whose(statement)
+        if who is None and statement.creates:
+            who = self._create(statement, how)
+        if who is None:
+            return self._without_client(statement, how)
+        if how.origin is Origin.IMPORT and self._overlaps(statement, who, how):
+            return Fate.OVERLAPPING
+        self._link(statement, who, how)
+        self._say(statement, who, how)
+        if how.raw:
+            self.raw_clients.setdefault(how.raw, set()).add(who.id)
+        return Fate.MAPPED
+
+    def release(self, waiting: Iterable[Parked], now: datetime) -> list[Parked]:
+        """Say what waited, each with its own time and today's knowntime; returns what has found its client."""
+        found = []
+        for parked in sorted(waiting, key=lambda p: (p.statement.time or p.how.received_at, p.how.sequence, p.how.id)):
+            time, clamped = clamp(parked.statement.time, parked.how.received_at)
+            statement = replace(parked.statement, time=time) if clamped else parked.statement
+            if self._whose(statement) is not None:
+                self.take(statement, replace(parked.how, received_at=now))
+                found.append(parked)
+        return found
+
+    def client_of(self, statement: Statement) -> UUID | None:
+        """Whose it is, as decided so far."""
+        who = self._whose(statement)
+        return who.id if who else None
+
+    def _whose(self, statement: Statement) -> Client | None:
+        if statement.client_id is not None:
+            return self.world.clients.get(statement.client_id)
+        for ref in statement.refs:
+            owner = self.world.owners.get(ref)
+            if owner is not None:
+                return self.world.clients.get(owner.client_id)
+        return None
+
+    def _contradictions(self, statement: Statement) -> None:
+        """Who describes a client by refs of two clients is told so; links alone yield to what is known."""
+        if not isinstance(statement.data, client.Profile):
+            return
+        said = (*statement.refs, *statement.links)
+        owners = {owner.client_id for ref in said if (owner := self.world.owners.get(ref))}
+        if statement.client_id is not None and statement.client_id in self.world.clients:
+            owners.add(statement.client_id)
+        if len(owners) > 1 or (statement.client_id is not None and owners - {statement.client_id}):
+            raise Refused("these refs belong to different clients: merge them first", field="data.refs")
+
+    def assign(self, ref: Ref, who: Client, now: datetime) -> None:
+        """A person said whose a ref is."""
+        said = Statement((), now, links=(ref,), moves=True)
+        self._link(said, who, Circumstance(ref.source, derived_id("assigned", *_parts(ref), now), 0, now))
+
+    def _without_client(self, statement: Statement, how: Circumstance) -> Fate:
+        if statement.client_id in self.world.erased_clients or any(r in self.world.erasures for r in statement.refs):
+            return Fate.ERASED
+        shown_as = statement.shown_as
+        if shown_as is None or how.origin is Origin.IMPORT:
+            named = f"ref:{shown_as}" if shown_as else str(statement.client_id)
+            raise Refused(f"no client is known as {named}: register it first", field="subject")
+        self.parked.append(Parked(replace(statement, creates=False), how, shown_as))
+        return Fate.PARKED
+
+    def _create(self, statement: Statement, how: Circumstance) -> Client | None:
+        """A client comes into being; one that was erased only if it was created anew after that."""
+        erasures = [self.world.erasures[ref] for ref in statement.refs if ref in self.world.erasures]
+        time, _ = clamp(statement.time, how.received_at)
+        if statement.client_id in self.world.erased_clients:
+            return None
+        if erasures and not how.recreate and time <= max(erasure.at for erasure in erasures):
+            return None
+        who = statement.client_id
+        if who is None:
+            first = statement.refs[0]
+            generation = (max(e.times for e in erasures),) if erasures else ()
+            who = derived_id("client", first.source, first.kind, first.id, *generation)
+        made = self.world.clients[who] = Client(id=who, created_at=how.received_at, changed=True)
+        self.created.add(who)
+        return made
+
+    def _overlaps(self, statement: Statement, who: Client, how: Circumstance) -> bool:
+        if not isinstance(statement.data, ADDITIVE):
+            return False
+        since = who.first_live(how.source)
+        return since is not None and clamp(statement.time, how.received_at)[0] > since
+
+    def _link(self, statement: Statement, who: Client, how: Circumstance) -> None:
+        refs = (*statement.links, *(statement.refs if statement.creates else ()))
+        gained = False
+        for ref in dict.fromkeys(refs):
+            owner = self.world.owners.get(ref)
+            if owner is not None and owner.client_id != who.id and not statement.moves:
+                continue
+            alias = statement.alias if ref in statement.links else None
+            if owner is not None and owner.client_id == who.id and (alias is None or owner.alias == alias):
+                continue
+            gained |= ref.names_client and owner is None
+            self._own(ref, Owner(who.id, alias), moved=owner is not None)
+        if gained and not statement.creates:
+            known = [ref for ref, owner in self.world.owners.items() if owner.client_id == who.id and ref.names_client]
+            refs_now = tuple(client.Ref(source=r.source, kind=r.kind, id=r.id) for r in sorted(known))
+            self._publish(client.ClientUpdated(refs=refs_now), who, statement.time, how, derived_id(how.id, "refs"))
+
+    def _own(self, ref: Ref, owner: Owner, *, moved: bool) -> None:
+        self.world.owners[ref] = self.linked[ref] = owner
+        self.unanswered.append(ref)
+        if moved:
+            self.moved.add(ref)
+
+    def _say(self, statement: Statement, who: Client, how: Circumstance) -> None:
+        if statement.contact is not None:
+            key = (who.id, statement.contact.contact_id)
+            known = self.world.people.get(key)
+            person, bodies = people.change(known, statement.contact)
+            self._remember(key, person)
+            for nth, body in enumerate(bodies):
+                self._publish(body, who, statement.time, how, derived_id(how.id, nth) if nth else how.id)
+        elif statement.data is not None and not self._known_already(statement.data, who):
+            body = self._completed(statement, who, how)
+            self._publish(body, who, statement.time, how, how.id)
+
+    def _known_already(self, body: Data, who: Client) -> bool:
+        """A creation that adds nothing to a client we know: its CRM was told of it after us."""
+        return (
+            isinstance(body, client.ClientRegistered)
+            and who.id not in self.created
+            and not body.model_fields_set - {"refs"}
+        )
+
+    def _completed(self, statement: Statement, who: Client, how: Circumstance) -> Data:
+        body = statement.data
+        assert body is not None  # noqa: S101  (asked by the caller; for the type checker)
+        if statement.fill:
+            name, ref = statement.fill
+            owner = self.world.owners.get(ref)
+            if owner is not None and owner.alias:
+                body = body.model_copy(update={name: owner.alias})
+        if isinstance(body, client.Contact | client.ContactMoved):
+            key = (who.id, body.contact_id)
+            person, body = people.note(self.world.people.get(key), body)
+            self._remember(key, person)
+        if statement.text:
+            ref_id = derived_id("text", how.id)
+            said_at, _ = clamp(statement.time, how.received_at)
+            self.words.append(Words(ref_id, who.id, getattr(body, "contact_id", None), said_at, statement.text))
+            body = body.model_copy(update={"text_ref": str(ref_id)})
+        return body
+
+    def _remember(self, key: tuple[UUID, str], person: Person) -> None:
+        self.world.people[key] = person
+        self.people.add(key)
+
+    def _publish(self, body: Data, who: Client, claimed: datetime | None, how: Circumstance, event_id: UUID) -> None:
+        time, clamped = clamp(claimed, how.received_at)
+        event: Event[Any] = Event.of(
+            body,
+            id=event_id,
+            source=f"csl/ingest/{how.source}",
+            subject=who.id,
+            time=time,
+            knowntime=self._known(who, time, how),
+            origin=how.origin,
+            sequence=how.sequence,
+        )
+        if clamped and claimed is not None:
+            event = event.model_copy(update={"claimedtime": claimed.isoformat()})
+        self.events.append(event)
+        if isinstance(body, client.Profile):
+            who.learn(body.model_dump(mode="json", exclude_none=True, exclude={"refs"}), time)
+        if how.origin is Origin.LIVE:
+            who.heard(how.source, time)
+        else:
+            first, last = self.spans.get(who.id, (time, time))
+            self.spans[who.id] = (min(first, time), max(last, time))
+
+    def _known(self, who: Client, time: datetime, how: Circumstance) -> datetime:
+        """History was known when it happened, as long as nothing live had been heard of the client."""
+        if how.origin is Origin.LIVE:
+            return how.received_at
+        began = who.first_live()
+        return time if began is None or time < began else how.received_at
+
+
+def _parts(ref: Ref) -> tuple[str, str, str]:
+    return ref.source, ref.kind, ref.id

@@ -1,0 +1,91 @@
+"""Refs: the names that outside systems have for our clients, and how they are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+PREFIX = "ref:"
+CLIENT_KINDS = frozenset({"company", "customer", "organization", "group", "account"})
+"""Kinds that name the client itself; the others (contact, user, deal, charge …) name something of it."""
+MAX_PART = 300
+FREE_MAIL = frozenset(
+    [
+        "gmail.com",
+        "googlemail.com",
+        "outlook.com",
+        "hotmail.com",
+        "live.com",
+        "msn.com",
+        "yahoo.com",
+        "icloud.com",
+        "me.com",
+        "aol.com",
+        "gmx.de",
+        "gmx.net",
+        "web.de",
+        "t-online.de",
+        "proton.me",
+        "protonmail.com",
+        "mail.com",
+        "qq.com",
+        "163.com",
+        "yandex.ru",
+        "mail.ru",
+        "orange.fr",
+        "free.fr",
+        "laposte.net",
+        "libero.it",
+    ]
+)
+"""Domains that say nothing about who employs a person."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """One name: which source, what kind of thing there, which id (always a string: ids pass 2^53)."""
+
+    source: str
+    kind: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.kind}:{self.id}"
+
+    @property
+    def names_client(self) -> bool:
+        return self.kind in CLIENT_KINDS
+
+
+def parse_ref(value: str) -> Ref | None:
+    """`ref:source:kind:id` or `source:kind:id` (the id may hold colons); None for anything else."""
+    parts = value.removeprefix(PREFIX).split(":", 2)
+    if len(parts) != 3 or not all(0 < len(part) <= MAX_PART for part in parts):
+        return None
+    return Ref(*parts)
+
+
+def parse_subject(value: str) -> UUID | Ref | None:
+    """The subject of an event as people and programs write it: a client's id or a ref."""
+    if value.startswith(PREFIX):
+        return parse_ref(value)
+    try:
+        return UUID(value)
+    except ValueError:
+        return None
+
+
+def mail_domain(email: str | None) -> str | None:
+    """The domain of an address, unless anybody can have one there."""
+    if not email or "@" not in email:
+        return None
+    domain = email.rsplit("@", 1)[1].strip().lower().rstrip(".")
+    return domain if "." in domain and domain not in FREE_MAIL else None
+
+
+def bare_domain(value: str | None) -> str | None:
+    """`https://www.Acme.example/x` → `acme.example`."""
+    if not value:
+        return None
+    host = value.strip().lower().split("://")[-1].split("/")[0].split(":")[0].removeprefix("www.").rstrip(".")
+    return host if "." in host else None

@@ -1,0 +1,68 @@
+"""A post's bytes → an Arrival: unpack, split, map, read the words. Never raises for what a body holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from common.ids import new_id
+from pydantic import ValidationError
+
+from ingest.config import Source
+from ingest.domain.arrival import Arrival, Item
+from ingest.domain.reading import Reader, with_reading
+from ingest.domain.statement import Ignored, SourceEvent, Statement, Unreadable
+from ingest.sources import VENDORS
+
+KEPT_HEADERS = (
+    "content-type", "content-encoding", "user-agent", "x-zendesk-webhook-invocation-id", "x-zendesk-webhook-id",
+    "x-hubspot-signature-version",
+)  # fmt: skip
+"""Headers worth keeping with a body; signatures and secrets are not."""
+
+
+def arrival(source: Source, body: bytes, headers: Mapping[str, str], received_at: datetime, reader: Reader) -> Arrival:
+    """What a post of a source says."""
+    kept = {name: value[:500] for name in KEPT_HEADERS if (value := headers.get(name))}
+    result = Arrival(source.name, received_at, raw=body, raw_id=new_id(), headers=kept)
+    try:
+        events = VENDORS[source.vendor].split(body, headers)
+    except Unreadable as unreadable:
+        result.unreadable = unreadable.reason
+        return result
+    except RecursionError:
+        result.unreadable = "nested too deep"
+        return result
+    result.items = [item(source, event, position, reader) for position, event in enumerate(events)]
+    return result
+
+
+def item(source: Source, event: SourceEvent, position: int, reader: Reader) -> Item:
+    """What one source event says; a value that our contract refuses makes it broken, not lost."""
+
+    def made(
+        statements: tuple[Statement, ...] = (),
+        ignored: str | None = None,
+        unknown: bool = False,
+        broken: str | None = None,
+    ) -> Item:
+        return Item(event.key, event.kind, position, event.body, statements, ignored, unknown, broken)
+
+    try:
+        said = VENDORS[source.vendor].interpret(event, source)
+        if isinstance(said, Ignored):
+            return made(ignored=said.reason, unknown=said.unknown)
+        return made(tuple(part for statement in said for part in with_reading(statement, reader)))
+    except Unreadable as unreadable:
+        return made(broken=unreadable.reason)
+    except ValidationError as invalid:
+        return made(
+            broken="; ".join(_told(error) for error in invalid.errors(include_url=False, include_input=False)[:5])
+        )
+    except (RecursionError, ArithmeticError) as error:
+        return made(broken=f"cannot be computed: {type(error).__name__}")
+
+
+def _told(error: object) -> str:
+    found = error if isinstance(error, dict) else {}
+    return f"{'.'.join(str(part) for part in found.get('loc', ()))}: {found.get('msg', '')}"

@@ -1,0 +1,66 @@
+"""Wires ingest: `python -m ingest.main [all|api|worker]`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from common.http import create_app
+from common.process import Service, make_clock, make_database, run
+
+from ingest import jobs
+from ingest.api import ROUTERS
+from ingest.config import load_sources
+from ingest.feedbook import FeedBook
+from ingest.imports import Importer
+from ingest.intake import Intake
+from ingest.reading import make_reader
+from ingest.runtime import Runtime
+from ingest.settings import Settings
+
+
+def build(settings: Settings) -> Service:
+    """All objects of the process, and nothing running yet."""
+    clock = make_clock(settings)
+    database = make_database(settings, "ingest")
+    sources = load_sources(settings.config_dir)
+    reader = make_reader(settings.config_dir)
+    intake = Intake(database, clock, posts=settings.queue_posts, size=settings.queue_bytes)
+    book = FeedBook(database, clock, sources)
+    app = create_app(
+        "ingest",
+        settings,
+        database=database,
+        clock=clock,
+        routers=ROUTERS,
+        title="Client Success Loop: ingest",
+        description="Vendors' signed webhooks, history and internal tools' events become canonical client events.",
+        body_limits={"/v1/imports": None, "/v1/webhooks/": max((s.limit_bytes for s in sources.values()), default=1)},
+    )
+    app.state.ingest = Runtime(
+        sources=sources,
+        secrets={
+            name: tuple(secret.get_secret_value().encode() for secret in secrets)
+            for name, secrets in settings.webhook_secrets.items()
+        },
+        public_url=settings.public_url.rstrip("/"),
+        clock=clock,
+        reader=reader,
+        intake=intake,
+        book=book,
+        importer=Importer(database, clock, reader, settings.import_chunk_lines),
+    )
+    return Service(
+        name="ingest",
+        settings=settings,
+        database=database,
+        clock=clock,
+        app=app,
+        timers=jobs.feed_deadlines(sources),
+        jobs=jobs.periodic(timedelta(days=settings.raw_retention_days)),
+        api_work=[intake.run, book.run],
+        on_stop=[book.flush],
+    )
+
+
+if __name__ == "__main__":
+    run(build, Settings)

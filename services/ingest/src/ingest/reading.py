@@ -1,0 +1,22 @@
+"""The reader of texts, wired: also what loopctl uses, so that a training file reads words as the live stream does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ingest.adapters.html import visible
+from ingest.adapters.vader import Vader
+from ingest.config import load_lexicon
+from ingest.domain.reading import Phrases, Reader
+
+
+def make_reader(config_dir: Path) -> Reader:
+    """Raises pydantic.ValidationError for a lexicon that breaks its own form."""
+    lexicon = load_lexicon(config_dir)
+    return Reader(
+        mood=Vader(lexicon.valence),
+        phrases=Phrases(lexicon.topics, tuple(lexicon.negations)),
+        stopwords={language: frozenset(words) for language, words in lexicon.stopwords.items()},
+        model=f"vader+lexicon-{lexicon.version}",
+        visible=visible,
+    )

@@ -1,0 +1,154 @@
+"""Rows of imports: progress, what was not taken, which ids are in, and which clients await their import_finished."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from common.errors import NotFound
+from common.outbox import IMPORT
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+_NOTE = text("""
+UPDATE imports i SET lines = greatest(i.lines, :line), counts = i.counts || (
+  SELECT coalesce(jsonb_object_agg(n.key, n.value::bigint + coalesce((i.counts ->> n.key)::bigint, 0)), '{}'::jsonb)
+  FROM jsonb_each_text(CAST(:counts AS jsonb)) n)
+WHERE i.id = :id
+""")
+_TOLD = text("""
+INSERT INTO import_refusals (import_id, line, outcome, reason)
+SELECT :id, u.line, u.outcome, u.reason
+FROM unnest(CAST(:lines AS bigint[]), CAST(:outcomes AS text[]), CAST(:reasons AS text[])) AS u(line, outcome, reason)
+ON CONFLICT (import_id, line) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason
+""")
+_TAKE_IDS = text("""
+INSERT INTO imported_ids (id, client_id)
+SELECT u.id, u.client_id FROM unnest(CAST(:ids AS uuid[]), CAST(:clients AS uuid[])) AS u(id, client_id)
+ON CONFLICT DO NOTHING RETURNING id
+""")
+_SPANS = text("""
+DELETE FROM import_spans WHERE client_id = ANY(:ids) RETURNING client_id, starts_at, ends_at
+""")
+_LOCK = text("SELECT id FROM clients WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
+
+
+class Raced(Exception):  # noqa: N818
+    """Another import stored some of the same lines at the same moment; the chunk is to be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when to when a client's history was imported since its last import_finished."""
+
+    client_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An import as it stands."""
+
+    import_id: UUID
+    started_at: datetime
+    finished_at: datetime | None
+    lines: int
+    counts: Mapping[str, int]
+    told: Sequence[tuple[int, str, str]]
+
+
+async def begin(session: AsyncSession, import_id: UUID, *, by: str, at: datetime) -> None:
+    """Start an import, or go on with one: what a first run counted stays counted."""
+    await session.execute(
+        text(
+            "INSERT INTO imports (id, started_at, started_by) VALUES (:id, :at, :by)"
+            " ON CONFLICT (id) DO UPDATE SET finished_at = NULL"
+        ),
+        {"id": import_id, "at": at, "by": by},
+    )
+
+
+async def note(
+    session: AsyncSession, import_id: UUID, line: int, counts: Mapping[str, int], told: Sequence[tuple[int, str, str]]
+) -> None:
+    """Progress, in the chunk's own transaction: what it says is stored is stored."""
+    await session.execute(_NOTE, {"id": import_id, "line": line, "counts": json.dumps(dict(counts))})
+    if told:
+        await session.execute(
+            _TOLD,
+            {
+                "id": import_id,
+                "lines": [number for number, _, _ in told],
+                "outcomes": [outcome for _, outcome, _ in told],
+                "reasons": [reason.replace("\x00", "")[:500] for _, _, reason in told],
+            },
+        )
+
+
+async def already(session: AsyncSession, ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these events an import brought before."""
+    if not ids:
+        return set()
+    return set(await session.scalars(text("SELECT id FROM imported_ids WHERE id = ANY(:ids)"), {"ids": list(ids)}))
+
+
+async def take_ids(session: AsyncSession, taken: Sequence[tuple[UUID, UUID]]) -> None:
+    """Remember these events for ever. Raises Raced."""
+    if not taken:
+        return
+    rows = sorted(taken)
+    stored = await session.scalars(_TAKE_IDS, {"ids": [id_ for id_, _ in rows], "clients": [who for _, who in rows]})
+    if len(list(stored)) != len(rows):
+        raise Raced
+
+
+async def unsent_reaches(session: AsyncSession, limit: int) -> bool:
+    """Whether at least so many imported events wait for Kafka."""
+    found = await session.scalar(
+        text("SELECT count(*) FROM (SELECT 1 FROM outbox_unsent WHERE lane = :lane LIMIT :limit) u"),
+        {"lane": IMPORT, "limit": limit},
+    )
+    return int(found or 0) >= limit
+
+
+async def take_spans(session: AsyncSession, limit: int) -> list[Span]:
+    """Spans of up to `limit` clients, whose rows are locked first, as everywhere: order per client is commit order."""
+    ids = list(
+        await session.scalars(text("SELECT client_id FROM import_spans ORDER BY client_id LIMIT :n"), {"n": limit})
+    )
+    if not ids:
+        return []
+    await session.execute(_LOCK, {"ids": ids})
+    rows = await session.execute(_SPANS, {"ids": ids})
+    return sorted((Span(r.client_id, r.starts_at, r.ends_at) for r in rows), key=lambda span: span.client_id)
+
+
+async def end(session: AsyncSession, import_id: UUID, *, at: datetime) -> None:
+    await session.execute(text("UPDATE imports SET finished_at = :at WHERE id = :id"), {"id": import_id, "at": at})
+
+
+async def report(session: AsyncSession, import_id: UUID, *, limit: int, after: int = 0) -> Report:
+    """Raises NotFound. Of the lines not taken, `limit` from `after` on."""
+    row = (
+        await session.execute(
+            text("SELECT id, started_at, finished_at, lines, counts::text AS counts FROM imports WHERE id = :id"),
+            {"id": import_id},
+        )
+    ).first()
+    if row is None:
+        raise NotFound("no such import")
+    told = await session.execute(
+        text(
+            "SELECT line, outcome, reason FROM import_refusals WHERE import_id = :id AND line > :after"
+            " ORDER BY line LIMIT :limit"
+        ),
+        {"id": import_id, "after": after, "limit": limit},
+    )
+    return Report(
+        row.id, row.started_at, row.finished_at, row.lines, json.loads(row.counts),
+        [(t.line, t.outcome, t.reason) for t in told],
+    )  # fmt: skip

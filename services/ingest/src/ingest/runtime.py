@@ -1,0 +1,42 @@
+"""What the routes share: wired in main.py, found at `app.state.ingest`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from common.clock import Clock
+from fastapi import Depends, Request
+
+from ingest.accept import Moments
+from ingest.config import Source
+from ingest.domain.reading import Reader
+from ingest.feedbook import FeedBook
+from ingest.imports import Importer
+from ingest.intake import Intake
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One a process."""
+
+    sources: Mapping[str, Source]
+    secrets: Mapping[str, tuple[bytes, ...]]
+    public_url: str
+    clock: Clock
+    reader: Reader
+    intake: Intake
+    book: FeedBook
+    importer: Importer
+
+    def moments(self) -> Moments:
+        return Moments(self.clock.now(), self.clock.wall())
+
+
+def _runtime(request: Request) -> Runtime:
+    found: Runtime = request.app.state.ingest
+    return found
+
+
+RuntimeDep = Annotated[Runtime, Depends(_runtime)]

@@ -1,0 +1,131 @@
+"""Reading bytes that strangers send: nothing here raises anything but Unreadable."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import math
+import re
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from ingest.domain.statement import Unreadable
+
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
+
+
+class TooLarge(Exception):  # noqa: N818
+    """The body, unpacked, passes the source's limit."""
+
+
+def unpack(raw: bytes, encoding: str, limit: int) -> bytes:
+    """The body without its Content-Encoding; never more than `limit` bytes are unpacked.
+
+    Raises TooLarge, and Unreadable for an encoding we do not know or bytes that do not hold to it.
+    """
+    if encoding in {"", "identity"}:
+        return raw
+    try:
+        if encoding == "gzip":
+            with gzip.GzipFile(fileobj=io.BytesIO(raw)) as packed:
+                body = packed.read(limit + 1)
+        elif encoding == "deflate":
+            body = zlib.decompressobj().decompress(raw, limit + 1)
+        else:
+            raise Unreadable(f"content encoding {encoding[:40]!r} is not supported")
+    except (OSError, EOFError, zlib.error) as error:
+        raise Unreadable(f"not {encoding}: {error}") from error
+    if len(body) > limit:
+        raise TooLarge
+    return body
+
+
+def parse(raw: bytes) -> Any:
+    """JSON as Postgres and Kafka can hold it.
+
+    The standard library's parser, because it keeps integers of any size exact (vendors' ids pass 2^64). Numbers
+    that no float holds (1e400, NaN) become null; NUL and lone surrogates become U+FFFD; of doubled
+    keys the last counts.
+    """
+    try:
+        value = json.loads(raw.decode("utf-8-sig"), parse_float=_finite, parse_constant=_no_number)
+        return _clean(value) if _SUSPECT.search(raw) else value
+    except RecursionError as error:
+        raise Unreadable("JSON is nested too deep") from error
+    except ValueError as error:
+        raise Unreadable(f"not JSON: {str(error)[:200]}") from error
+
+
+def _finite(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def _no_number(_text: str) -> None:
+    return None
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub(REPLACEMENT, value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return value
+
+
+def dump(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def canonical(value: Any) -> bytes:
+    """The same for the same content, however its keys were ordered and spaced."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one: vendors leave parts out or send null."""
+    return value if isinstance(value, dict) else {}
+
+
+def text(value: Any) -> str | None:
+    """A non-empty string; numbers are written out (ids come as either), all else is None."""
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return number_text(value)
+    return None
+
+
+def number_text(value: int) -> str | None:
+    """An integer id as a string; None for one of absurd length."""
+    return str(value) if abs(value) < 10**40 else None
+
+
+def identifier(value: Any) -> str | None:
+    """An id as contracts hold it: a short string; 0 and empty stand for none."""
+    found = text(value)
+    return found if found and found != "0" and len(found) <= 300 else None
+
+
+def integer(value: Any) -> int | None:
+    """A whole number, also one written as text or as 3.0."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value if abs(value) < 2**63 else None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**53 else None
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", value, re.ASCII):
+        return int(value)
+    return None

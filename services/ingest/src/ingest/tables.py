@@ -1,0 +1,190 @@
+"""The tables of the schema `ingest`, beside those of the plumbing."""
+
+from __future__ import annotations
+
+from common.tables import plumbing
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+metadata = MetaData()
+plumbing(metadata)
+
+Instant = DateTime(timezone=True)
+_EMPTY = text("'{}'::jsonb")
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("created_at", Instant, nullable=False),
+    Column("name", Text),
+    Column("domain", Text),
+    Column("profile", JSONB, nullable=False),
+    Column("said_at", JSONB, nullable=False),
+    Column("live_since", JSONB, nullable=False),
+    Index("clients_domain", "domain"),
+    Index("clients_name", "name"),
+    postgresql_with={"fillfactor": "70"},
+)
+refs = Table(
+    "refs",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("client_id", Uuid, nullable=False),
+    Column("alias", Text),
+    Column("linked_at", Instant, nullable=False),
+    Column("linked_by", Text, nullable=False),
+    Index("refs_client", "client_id"),
+)
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("client_id", Uuid, primary_key=True),
+    Column("contact_id", Text, primary_key=True),
+    Column("person", JSONB, nullable=False),
+)
+dedup_keys = Table(
+    "dedup_keys",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("key", LargeBinary, primary_key=True),
+    Column("seen_at", Instant, nullable=False),
+    Index("dedup_keys_age", "seen_at", postgresql_using="brin"),
+    postgresql_partition_by="HASH (key)",
+)
+raw_bodies = Table(
+    "raw_bodies",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("client_ids", ARRAY(Uuid), nullable=False),
+    postgresql_partition_by="RANGE (day)",
+)
+texts = Table(
+    "texts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("client_id", Uuid, nullable=False),
+    Column("contact_id", Text),
+    Column("said_at", Instant, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("texts_client", "client_id"),
+)
+unmatched = Table(
+    "unmatched",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("hints", JSONB, nullable=False, server_default=_EMPTY),
+    Column("first_seen_at", Instant, nullable=False),
+    Column("last_seen_at", Instant, nullable=False),
+    Index("unmatched_age", "first_seen_at", "id"),
+)
+parked = Table(
+    "parked",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("unmatched_id", Uuid, nullable=False),
+    Column("refs", ARRAY(Text), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("raw_day", Date),
+    Column("raw_id", Uuid),
+    Column("statement", JSONB, nullable=False),
+    Index("parked_unmatched", "unmatched_id"),
+    Index("parked_refs", "refs", postgresql_using="gin"),
+)
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("form", Text, nullable=False),
+    Column("key", Text),
+    Column("kind", Text),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("resolved_at", Instant),
+    Column("outcome", Text),
+    Index("quarantine_open", "id", postgresql_where=text("resolved_at IS NULL")),
+)
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("last_received_at", Instant),
+    Column("seen_said_at", Instant),
+    Column("generation", BigInteger, nullable=False, server_default=text("0")),
+    Column("counts", JSONB, nullable=False, server_default=_EMPTY),
+    Column("last_refused_at", Instant),
+    Column("last_refusal", Text),
+)
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("started_at", Instant, nullable=False),
+    Column("started_by", Text, nullable=False),
+    Column("finished_at", Instant),
+    Column("lines", BigInteger, nullable=False, server_default=text("0")),
+    Column("counts", JSONB, nullable=False, server_default=_EMPTY),
+)
+import_refusals = Table(
+    "import_refusals",
+    metadata,
+    Column("import_id", Uuid, primary_key=True),
+    Column("line", BigInteger, primary_key=True, autoincrement=False),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+import_spans = Table(
+    "import_spans",
+    metadata,
+    Column("client_id", Uuid, primary_key=True),
+    Column("starts_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+)
+imported_ids = Table(
+    "imported_ids",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("client_id", Uuid, nullable=False),
+    postgresql_partition_by="HASH (id)",
+)
+erased_refs = Table(
+    "erased_refs",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("erased_at", Instant, nullable=False),
+    Column("times", Integer, nullable=False),
+)
+OWN = (
+    clients, refs, contacts, dedup_keys, raw_bodies, texts, unmatched, parked, quarantine, feeds, imports,
+    import_refusals, import_spans, imported_ids, erased_refs,
+)  # fmt: skip
