@@ -1,0 +1,144 @@
+"""The journey: planned from the contract's start, hit by what the client does, late when nobody does."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from common.contracts import client
+from common.errors import Refused
+from health import definitions
+from health.domain import journey
+from health.domain.fold import fold
+from health.domain.moments import moment_of, seconds_of
+
+from tests.support.health_world import CONFIG, JOURNEY, day, event, order, registered, steady
+
+
+def items(*events):
+    return {item.name: item for item in journey.plan(fold(sorted(events, key=order)), JOURNEY)}
+
+
+def late(events, after, until):
+    found = journey.late_between(fold(sorted(events, key=order)), JOURNEY, seconds_of(after), seconds_of(until))
+    return [(item.name, days) for _, days, item in found]
+
+
+def phase(*events):
+    state = fold(sorted(events, key=order))
+    return journey.current_phase(state, JOURNEY, journey.plan(state, JOURNEY))
+
+
+def test_milestones_are_planned_from_the_contracts_start_at_the_end_of_their_day():
+    plan = items(registered())
+    assert moment_of(plan["kickoff_meeting"].due) == day(4).replace(hour=0)
+    assert moment_of(plan["hand_off"].due) == day(31).replace(hour=0)
+    assert moment_of(plan["renewal_signed"].due) == datetime.fromisoformat("2027-01-06T00:00:00+00:00")
+    assert moment_of(plan["value_review"].due) == datetime.fromisoformat("2026-11-07T00:00:00+00:00")
+    assert {item.owner for item in plan.values()} == {"maya@ours.example"}
+
+
+def test_without_a_csm_the_configured_owner_fills_in():
+    anonymous = registered(csm_email=None)
+    assert {item.owner for item in items(anonymous).values()} == {"client-success@example.com"}
+
+
+def test_what_the_client_does_hits_its_milestones():
+    plan = items(*steady(95))
+    done = {name for name, item in plan.items() if item.done is not None}
+    assert done == {
+        "kickoff_meeting", "access_provisioned", "data_import_complete", "first_automation_live",
+        "core_training_complete", "hand_off", "key_features_60", "key_features_80", "kpi_target_met",
+    }  # fmt: skip
+    assert moment_of(plan["kickoff_meeting"].done) == day(2)
+
+
+def test_phases_move_by_rule():
+    assert phase(registered()) == "kickoff"
+    assert phase(registered(), event(client.LoggedIn(), day(1))) == "first_value"
+    assert phase(*steady(20)) == "value_validation"
+    renewal = client.ContractRenewed.model_validate({"starts_on": "2027-01-05", "ends_on": "2028-01-05"})
+    assert phase(*steady(20), event(renewal, day(350), "hubspot")) == "expansion"
+
+
+def test_a_contract_older_than_45_days_at_first_sight_gets_no_onboarding_milestones():
+    old = registered(contract_started_on="2025-11-01")
+    assert set(items(old)) == {"value_review", "renewal_signed"}
+    assert phase(old) == "adoption"
+    assert "kickoff_meeting" in items(registered(contract_started_on="2025-11-25"))
+
+
+def test_a_milestone_is_late_at_0_3_and_7_days_each_told_once():
+    told = [late([registered()], day(n).replace(hour=0), day(n + 1).replace(hour=0)) for n in range(12)]
+    steps = [(n + 1, days) for n, found in enumerate(told) for name, days in found if name == "kickoff_meeting"]
+    assert steps == [(4, 0), (7, 3), (11, 7)]
+
+
+def test_after_a_long_absence_only_the_latest_step_is_told():
+    assert [days for name, days in late([registered()], day(0), day(40)) if name == "kickoff_meeting"] == [7]
+
+
+def test_what_is_done_is_not_late_and_what_is_done_late_stays_on_record():
+    held = event(client.MeetingHeld(meeting_id="k", kind="kickoff", attended=()), day(6), "hubspot")
+    assert "kickoff_meeting" not in [name for name, _ in late([registered(), held], day(0), day(40))]
+    item = items(registered(), held)["kickoff_meeting"]
+    assert item.done > item.due
+
+
+def test_a_rescheduled_milestone_keeps_its_first_due_time_and_counts():
+    moved = event(
+        client.MilestoneRescheduled.model_validate(
+            {"milestone": "hand_off", "due_after": "2026-03-01T12:00:00Z", "reason": "their data comes later"}
+        ),
+        day(20),
+        "csm",
+    )
+    item = items(registered(), moved)["hand_off"]
+    assert moment_of(item.due).isoformat() == "2026-03-01T12:00:00+00:00"
+    assert moment_of(item.due_first) == day(31).replace(hour=0)
+    assert item.rescheduled == 1
+
+
+def test_a_milestone_of_ones_own_is_planned_with_owner_kpi_and_due_time():
+    planned = client.MilestonePlanned.model_validate(
+        {"milestone": "sso_live", "phase": "adoption", "owner_email": "omar@ours.example", "kpi": "all log in by SSO",
+         "due_at": "2026-02-10T12:00:00Z"}
+    )  # fmt: skip
+    item = items(registered(), event(planned, day(5), "csm"))["sso_live"]
+    assert (item.owner, item.kpi, item.phase) == ("omar@ours.example", "all log in by SSO", "adoption")
+    done = client.MilestoneCompleted(milestone="sso_live", kpi_value=40.0)
+    item = items(registered(), event(planned, day(5), "csm"), event(done, day(30), "csm"))["sso_live"]
+    assert item.done == seconds_of(day(30))
+    assert item.kpi_value == 40.0
+
+
+def test_renewals_come_again():
+    renewal = client.ContractRenewed.model_validate({"starts_on": "2027-01-05", "ends_on": "2028-01-05"})
+    signed = event(renewal, day(350), "hubspot")
+    item = items(registered(), signed)["renewal_signed"]
+    assert moment_of(item.due).date().isoformat() == "2028-01-06"
+    assert item.done is None
+
+
+def test_standing():
+    state = fold([registered()])
+    plan = journey.plan(state, JOURNEY)
+    at = {n: seconds_of(day(n)) for n in (1, 5, 30)}
+    assert journey.standing(plan, at[1], critical_blocker=False) == "on_track"
+    assert journey.standing(plan, at[5], critical_blocker=False) == "behind"
+    assert journey.standing(plan, at[30], critical_blocker=False) == "stuck"
+    assert journey.standing(plan, at[1], critical_blocker=True) == "stuck"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "    owner: csm\n",
+        "    kpi: kickoff meeting held with the client's sponsor\n",
+        "    due: { days_after_start: 3 }\n",
+    ],
+)
+def test_a_milestone_without_owner_kpi_or_due_time_is_refused(word):
+    text = (CONFIG / "journey.yaml").read_text()
+    with pytest.raises(Refused, match=r"journey\.yaml, line \d+: milestones.kickoff_meeting"):
+        definitions.journey_from(text.replace(word, "", 1), name="journey.yaml")
