@@ -202,4 +202,4 @@ async def count_bands(session: AsyncSession) -> dict[str, int]:
 
 
 def _json(rows: list[dict[str, Any]]) -> str:
-    return orjson.dumps(rows).decode()
+    return orjson.dumps(rows, default=str).decode()  # ids from rows are asyncpg's own subclass of UUID
