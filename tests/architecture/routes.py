@@ -53,7 +53,7 @@ def routes_of(service: str, app: FastAPI) -> Iterator[Route]:
         is_open = any(isinstance(call, Open) for call in calls)
         summary = route.summary or (route.description or "").split("\n")[0]
         for method in sorted(route.methods or ()):
-            yield Route(service, method, str(route.path), route.unique_id, scopes, is_open, summary)
+            yield Route(service, method, str(route.path_format), route.unique_id, scopes, is_open, summary)
 
 
 def _calls(dependant: Dependant) -> Iterator[object]:

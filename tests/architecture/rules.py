@@ -32,7 +32,8 @@ CLOCKS = {
 }
 SLEEPS = {"time.sleep", "asyncio.sleep", "anyio.sleep", "trio.sleep"}
 WAITING_TOOL = {"time.sleep", "asyncio.sleep", "time.monotonic"}
-"""loopctl waits for processes to start and stop; it may count those seconds itself."""
+TOOLS = ("libs/loopctl/", "deploy/local/")
+"""They wait for processes to start and stop, and may count those seconds themselves."""
 SQL_CLOCK = re.compile(r"\b(now\s*\(\s*\)|current_timestamp|localtimestamp|clock_timestamp)", re.IGNORECASE)
 
 IMPURE = {
@@ -61,7 +62,7 @@ def time_only_from_the_clock(source: Source) -> Iterator[str]:
     """Time is read, and waited for, through common.clock."""
     if source.within("libs/common/src/common/clock.py", "tests/"):
         return
-    forbidden = (CLOCKS | SLEEPS) - (WAITING_TOOL if source.within("libs/loopctl/") else set())
+    forbidden = (CLOCKS | SLEEPS) - (WAITING_TOOL if source.within(*TOOLS) else set())
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Attribute | ast.Name) and source.full_name(node) in forbidden:
             yield source.at(node, f"uses {source.full_name(node)}; ask common.clock")
