@@ -175,7 +175,7 @@ async def roots_of(session: AsyncSession, client_ids: set[UUID]) -> dict[UUID, U
         """),
         {"ids": sorted(client_ids)},
     )
-    return {row.id: row.at for row in result}
+    return {inbox.plain(row.id): inbox.plain(row.at) for row in result}
 
 
 _LINKING = client.ClientsMerged | client.ClientsUnmerged
@@ -223,7 +223,7 @@ async def _families(session: AsyncSession, roots: set[UUID]) -> dict[UUID, set[U
     )
     families: dict[UUID, set[UUID]] = {root: {root} for root in roots}
     for root, member in result:
-        families[root].add(member)
+        families[root].add(inbox.plain(member))
     return families
 
 

@@ -91,10 +91,15 @@ def is_about_client(event: Event[Any]) -> bool:
         return False
 
 
+def plain(value: UUID) -> UUID:
+    """The standard library's UUID: asyncpg gives a subclass, which JSON writers refuse."""
+    return UUID(int=value.int)
+
+
 def _event(row: Any) -> Event[Any]:
     # model_construct: the row was validated when it was taken, and a fold reads many of them
     return Event.model_construct(
-        id=row.event_id,
+        id=plain(row.event_id),
         source=row.source,
         type=row.type,
         subject=str(row.client_id),
@@ -102,7 +107,7 @@ def _event(row: Any) -> Event[Any]:
         knowntime=row.knowntime,
         sequence=row.sequence,
         origin=Origin(row.origin),
-        replaces=row.replaces,
+        replaces=row.replaces and plain(row.replaces),
         data=registry.body(row.type).model_validate(orjson.loads(row.data)),
         specversion="1.0",
         datacontenttype="application/json",

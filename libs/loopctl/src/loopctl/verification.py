@@ -120,7 +120,7 @@ async def _audit(stack: Stack, taken_at: datetime, business_at: datetime) -> Rep
         said = {event.event_id: event for service in services for event in await _said(connection, service, taken_at)}
         seen = await _on_kafka(stack, services, taken_at)
         await _published(connection, services, said, seen, report)
-        everything = list((seen | said).values())
+        everything = [event for event in (seen | said).values() if not event.topic.endswith(".dlq")]
         report.events = len(everything)
         dead = await _dead(stack, services, taken_at)
         for service in services:
