@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 from uuid import UUID
 
@@ -77,7 +77,9 @@ class Data(BaseModel):
         return cls.TYPE.split(".")[2]
 
     @classmethod
+    @cache
     def personal_fields(cls) -> frozenset[str]:
+        """Names of the fields that name a client's person; worked out once a class, since every fact asks."""
         return frozenset(n for n, f in cls.model_fields.items() if any(m is PERSONAL for m in f.metadata))
 
     def fact(self) -> dict[str, Any]:
