@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from pathlib import Path
 
 import uvicorn
@@ -59,5 +60,15 @@ async def serve(options: argparse.Namespace) -> None:
         store.close()
 
 
+def main() -> None:
+    options = arguments()
+    try:
+        asyncio.run(serve(options))
+    except OSError as error:
+        sys.exit(
+            f"the catcher cannot listen on {options.host}, ports {options.http_port} and {options.smtp_port}: {error}"
+        )
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(arguments()))
+    main()

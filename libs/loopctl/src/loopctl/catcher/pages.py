@@ -58,11 +58,12 @@ class Pages:
 
     def page(self, title: str, where: dict[str, str], before: int | None, **more: Any) -> HTMLResponse:
         found = self.store.find(limit=SHOWN + 1, before=before, newest_first=True, where=where)
-        older = "?" + urlencode({**more.get("query", {}), "before": found[SHOWN - 1].id})
+        query = more.get("query", {})
+        older = "?" + urlencode({**query, "before": found[SHOWN - 1].id}) if len(found) > SHOWN else None
         html = templates.get_template("inbox.html.j2").render(
             title=title,
             items=[view(caught) for caught in found[:SHOWN]],
-            older=older if len(found) > SHOWN else None,
+            older=older,
             inboxes=self.store.inboxes(),
             last_id=self.store.last_id(),
             **more,

@@ -19,6 +19,8 @@ from notify.settings import Settings
 
 COLOURS = {Tone.CRITICAL: "#c62f2f", Tone.WARNING: "#c77700", Tone.INFO: "#2f5fc6", Tone.GOOD: "#2b8a4b"}
 WORDS = {Tone.CRITICAL: "Act now", Tone.WARNING: "Needs attention", Tone.INFO: "For you", Tone.GOOD: "Good news"}
+POLICY = SMTP.clone(max_line_length=320)
+"""Subjects stay on one line: folded ones gain a space in some mail programs (RFC 5322 allows 998 characters)."""
 GOOD_SCORE, FAIR_SCORE = 80, 60
 
 _environment = Environment(
@@ -63,7 +65,7 @@ def message_id(claimed: Claimed, domain: str) -> str:
 def compose(claimed: Claimed, message: Message, *, sender: str, at: datetime) -> EmailMessage:
     """The mail, ready to send. `at` is wall time."""
     domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=POLICY)
     mail["From"] = sender
     mail["To"] = claimed.recipient
     mail["Subject"] = one_line(message.title)

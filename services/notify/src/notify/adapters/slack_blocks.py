@@ -39,6 +39,7 @@ def blocks(message: Message, delivery_id: str) -> list[Block]:
     result += _lines("Why", message.why, bullet="•")
     result += _bars(message.bars)
     result += _lines("What speaks for them", message.against, bullet="•")
+    result += _lines("Deadlines", message.deadlines, bullet="◷")
     result += _lines("What to do next", message.next, bullet="→")
     result += _fields(message)
     if message.notes:

@@ -56,6 +56,8 @@ class Message:
     against: tuple[str, ...] = ()
     """Reasons that speak for the client."""
     bars: tuple[Bar, ...] = ()
+    deadlines: tuple[str, ...] = ()
+    """What else is open on the case."""
     next: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     links: tuple[Link, ...] = ()
@@ -74,7 +76,7 @@ class Message:
             "links": tuple(Link(**item) for item in value["links"]),
             "buttons": tuple(Button(**item) for item in value["buttons"]),
         }
-        lines = {name: tuple(value[name]) for name in ("changed", "why", "against", "next", "notes")}
+        lines = {name: tuple(value[name]) for name in ("changed", "why", "against", "deadlines", "next", "notes")}
         return cls(Tone(value["tone"]), value["title"], value["client"], **parts, **lines)
 
 

@@ -56,7 +56,8 @@ def case_opened(data: escalation.CaseOpened, context: Context) -> Message:
     return worded(
         context,
         f"Case opened for {name_of(context)}: first step due {_first_due(data, context)}",
-        changed=(opening, *steps),
+        changed=(opening,),
+        deadlines=steps,
         why=why,
         against=against,
         facts=_people(data, context),
@@ -73,7 +74,7 @@ def case_assigned(data: escalation.CaseAssigned, context: Context) -> Message:
         context,
         f"You are on the case of {name_of(context)}",
         changed=(f"Named by {data.by}." if data.by else "Named on the case.",),
-        why=_deadlines(case_of(data, context), context),
+        deadlines=_deadlines(case_of(data, context), context),
         facts=_people(data, context),
     )
 
@@ -88,7 +89,7 @@ def step_due(data: escalation.StepDue, context: Context) -> Message:
         context,
         title,
         changed=(_deadline(data.step, data.due_at, context),),
-        why=_others(data, context),
+        deadlines=_others(data, context),
         facts=_people(data, context),
     )
 
@@ -102,7 +103,7 @@ def _others(data: escalation.StepEvent, context: Context) -> tuple[str, ...]:
     if case is None:
         return ()
     later = {step: due for step, due in case.steps.items() if step != data.step}
-    return tuple(f"Also open: {line}" for line in _deadlines(replace(case, steps=later), context))
+    return _deadlines(replace(case, steps=later), context)
 
 
 def step_done(data: escalation.StepDone, context: Context) -> Message:
@@ -111,7 +112,7 @@ def step_done(data: escalation.StepDone, context: Context) -> Message:
         context,
         f"{name_of(context)}: done: {_lowered(step_name(data.step))}",
         changed=(f"Completed{by}.",),
-        why=_others(data, context),
+        deadlines=_others(data, context),
         facts=_people(data, context),
     )
 
@@ -121,7 +122,7 @@ def step_breached(data: escalation.StepBreached, context: Context) -> Message:
         context,
         f"Deadline missed for {name_of(context)}: {_lowered(step_name(data.step))}",
         changed=(f"It was due {moment(data.due_at, context.tz)}. The step stays open until it is done.",),
-        why=_others(data, context),
+        deadlines=_others(data, context),
         facts=_people(data, context),
     )
 
