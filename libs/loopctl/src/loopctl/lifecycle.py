@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from loopctl import business_time, programs, provision
+from loopctl import business_time, playing, programs, provision
 from loopctl.console import say, step
 from loopctl.errors import Problem
 from loopctl.local.locking import exclusive
@@ -30,11 +30,13 @@ def up(stack: Stack, *, clock: business_time.Wish | None = None, demo: bool | No
     with exclusive(stack.folder / "up.lock"):
         need_free_space(stack.folder, megabytes=NEED_MB)
         stack.remember()
+        if demo is not None:
+            stack.update(demo=demo)
         started = Started()
         _servers(stack, started)
         _business_time(stack, clock)
         _programs(stack, started)
-        _demo(stack, started, demo)
+        _demo(stack, started)
     return started
 
 
@@ -92,6 +94,11 @@ def _broker(stack: Stack, started: Started) -> None:
 def _business_time(stack: Stack, wish: business_time.Wish | None) -> None:
     if wish is not None:
         business_time.set_course(stack, wish.scale, wish.start)
+        stack.update(demo=False)  # the demo drives business time itself
+    elif playing.should_play(stack) and not playing.state(stack):
+        from loopctl.demo import start
+
+        start.prepare(stack)  # before the services look at the clock: the demo begins in the past
     else:
         business_time.resume(stack)
 
@@ -120,11 +127,7 @@ def _start(program: programs.Program) -> bool:
     return program.start()
 
 
-def _demo(stack: Stack, started: Started, wanted: bool | None) -> None:
-    if wanted is not None:
-        stack.update(demo=wanted)
-    from loopctl import playing
-
+def _demo(stack: Stack, started: Started) -> None:
     if playing.should_play(stack) and programs.demo(stack).start():
         started.names.append("demo")
 

@@ -20,10 +20,13 @@ from loopctl.local.processes import PidFile, spawn, stop, tail, wait_until
 from loopctl.paths import REPOSITORY, SERVICES
 from loopctl.stack import Stack
 
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
+"""Long, for an overloaded machine; a process that died is noticed at once."""
 ANSWER_SECONDS = 20.0
 """A process that runs but answers nobody for so long is started anew by `loop up`."""
 STOP_SECONDS = 15.0
+UNWANTED = ("PYTHONDONTWRITEBYTECODE",)
+"""Variables that services do not inherit: without cached bytecode each start would compile all libraries anew."""
 LOG_LIMIT = 20 << 20
 """Bytes at which a log is set aside when its program starts."""
 
@@ -58,7 +61,8 @@ class Program:
             ports.need_free(self.stack.port(self.name), self.name)
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
-        self.pid_file.write(spawn(self.command, log=self.log, env=self.environment, cwd=REPOSITORY))
+        environment = {name: value for name, value in self.environment.items() if name not in UNWANTED}
+        self.pid_file.write(spawn(self.command, log=self.log, env=environment, cwd=REPOSITORY))
         return True
 
     def stop(self) -> None:
@@ -151,7 +155,7 @@ def _own_defaults(stack: Stack, name: str) -> dict[str, str]:
         catcher = stack.url("catcher")
         own |= {
             "SLACK_BASE_URL": f"{catcher}/slack/api/",
-            "SLACK_TOKEN": "local-catcher",
+            "SLACK_TOKEN": "xoxb-local-catcher",
             "SLACK_CHANNEL": "#client-success",
             "SLACK_SIGNING_SECRET": stack.secrets.slack_signing,
             "SMTP_HOST": ports.LOCALHOST,
@@ -188,7 +192,7 @@ def catcher(stack: Stack) -> Program:
 
 def demo(stack: Stack) -> Program:
     """The demo portfolio, playing in the background."""
-    command = [sys.executable, "-m", "loopctl.main", "demo", "--data", str(stack.folder)]
+    command = [sys.executable, "-m", "loopctl.demo", "play", "--data", str(stack.folder)]
     return Program(stack, "demo", command, dict(os.environ) | {"PYTHONUNBUFFERED": "1"})
 
 

@@ -9,9 +9,11 @@ given up, no open case without its deadline's timer. What is still under way get
 from __future__ import annotations
 
 import importlib
+import os
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -103,17 +105,19 @@ class Report:
 
 def verify(stack: Stack) -> Report:
     """Look until all is in order, or until what is missing had its time to come. Raises Problem."""
+    types = {service: subscribed_types(stack, service) for service in programs.installed_services()}
     taken_at, business_at = datetime.now(UTC), business_time.now(stack)
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
-        report = provision.run(_audit(stack, taken_at, business_at))
+        report = provision.run(_audit(stack, types, taken_at, business_at))
         if not report.differences or time.monotonic() >= deadline:
             return report
         time.sleep(LOOK_AGAIN)
 
 
-async def _audit(stack: Stack, taken_at: datetime, business_at: datetime) -> Report:
-    services = programs.installed_services()
+async def _audit(stack: Stack, types: Mapping[str, set[str]], taken_at: datetime, business_at: datetime) -> Report:
+    """`types`: what each service listens to."""
+    services = list(types)
     report = Report(taken_at, business_at)
     connection = await provision.connect(stack.owner_url)
     try:
@@ -124,7 +128,7 @@ async def _audit(stack: Stack, taken_at: datetime, business_at: datetime) -> Rep
         report.events = len(everything)
         dead = await _dead(stack, services, taken_at)
         for service in services:
-            await _received(connection, service, everything, dead.get(service, set()), report)
+            await _received(connection, service, types[service], everything, dead.get(service, set()), report)
             await _timers(connection, service, report)
         if "escalation" in services:
             await _cases(connection, report)
@@ -200,23 +204,33 @@ async def _dead(stack: Stack, services: list[str], taken_at: datetime) -> dict[s
     return found
 
 
-def subscribed_types(service: str) -> set[str]:
-    """Event types that a service listens to, from the table at the bottom of its handlers."""
+def subscribed_types(stack: Stack, service: str) -> set[str]:
+    """Event types that a service listens to: asked of the service itself, wired as its main.py wires it."""
     from common.contracts.client import ClientErased
 
-    try:
-        handlers = importlib.import_module(f"{service}.handlers")
-    except ModuleNotFoundError as error:
-        if error.name == f"{service}.handlers":
-            return set()  # a service that listens to nothing
-        raise
-    types = {body.TYPE for body in getattr(handlers, "SUBSCRIPTIONS", {})}
+    main = importlib.import_module(f"{service}.main")
+    with _environment(programs.service_environment(stack, service)):
+        consumers = main.build(main.Settings()).consumers
+    types = {body.TYPE for consumer in consumers for body in consumer.subscriptions}
     return types | {ClientErased.TYPE} if types else types  # the consumer itself listens to erasures
 
 
-async def _received(connection: Any, service: str, said: list[Said], dead: set[UUID], report: Report) -> None:
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """These environment variables for a moment: settings read nothing else."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+async def _received(
+    connection: Any, service: str, types: set[str], said: list[Said], dead: set[UUID], report: Report
+) -> None:
     """Every event of a subscribed type is among the service's facts, its dead letters, or about an erased client."""
-    types = subscribed_types(service)
     wanted = {(e.client_id, e.event_id): e for e in said if e.type in types and e.client_id is not None}
     report.checked += len(wanted)
     for chunk in _chunks(list(wanted)):

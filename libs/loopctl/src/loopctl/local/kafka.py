@@ -20,7 +20,8 @@ from loopctl.local.processes import PidFile, kill, need_free_space, spawn, stop,
 
 CONTROLLER_OFFSET = 1
 """The controller listens on the port after the broker's."""
-START_SECONDS = 60.0
+START_SECONDS = 180.0
+"""Long, for an overloaded machine; a broker that died is noticed at once."""
 STOP_SECONDS = 15.0
 NEED_MB = 1024
 HEAP_MB = 512

@@ -30,7 +30,7 @@ SERVER_USERS = ("postgres", "nobody")
 """Who runs the server when root starts it: the first of these that exists."""
 ROOTS_OWN = Path("/var/lib/client-success-loop")
 """Root's place for what the server's user must reach but cannot where it is (in a home folder, mostly)."""
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 NEED_MB = 1024
 

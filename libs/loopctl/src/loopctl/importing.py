@@ -1,0 +1,186 @@
+"""`loop import`: a file of history, streamed to ingest, going on where an interrupted run stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
+
+import httpx
+
+from loopctl.api import Api, make_token, reason
+from loopctl.console import say
+from loopctl.errors import Problem
+from loopctl.stack import Stack
+
+SCOPES = ("ingest:import", "ingest:read")
+TIMEOUT = httpx.Timeout(connect=5.0, read=900.0, write=120.0, pool=5.0)
+"""The answer comes when the last line is stored; while live events wait, ingest reads more slowly."""
+BLOCK = 1 << 16
+GIVE_UP_AFTER = 60.0
+"""Wall seconds without a line stored after which the import is left to be gone on with later."""
+RETRY_AFTER = 2.0
+TELL_EVERY = 5.0
+SHOWN = 20
+WORDS = {"accepted": "stored", "repeated": "stored before", "skipped": "skipped", "refused": "refused"}
+RETRIED = (429, 502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the lines of the file."""
+
+    import_id: str
+    finished: bool
+    counts: dict[str, int]
+    lines: int
+    seconds: float
+    not_taken: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """All of it is stored, or rightly left out."""
+        return self.finished and self.counts["refused"] == 0
+
+    @property
+    def text(self) -> str:
+        counts = self.counts
+        became = ", ".join(f"{counts[name]} {word}" for name, word in WORDS.items())
+        lines = [f"{self.lines} lines in {self.seconds:.1f} s: {became} (import {self.import_id})"]
+        told = [entry for entry in self.not_taken if entry["outcome"] != "repeated"]
+        lines += [f"  line {entry['line']} {entry['outcome']}: {entry['reason']}" for entry in told[:SHOWN]]
+        more = counts["skipped"] + counts["refused"] - min(len(told), SHOWN)
+        if more > 0:
+            lines.append(f"  … and {more} more: GET /v1/imports/{self.import_id}/lines")
+        if counts["refused"]:
+            lines.append("Refused lines are not stored: mend them and import the file again.")
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "import_id": self.import_id,
+            "complete": self.complete,
+            "lines": self.lines,
+            **self.counts,
+            "seconds": round(self.seconds, 3),
+            "not_taken": self.not_taken,
+        }
+
+
+class Import:
+    """One file on its way."""
+
+    def __init__(self, stack: Stack, file: Path, *, quiet: bool) -> None:
+        self._stack = stack
+        self._file = file
+        self._quiet = quiet
+        self._api = Api(stack, "ingest", SCOPES)
+        self._size = max(1, file.stat().st_size)
+        self._sent = 0
+        self._told = self._began = time.monotonic()
+        self._id = _id_of(file)
+
+    def run(self) -> Outcome:
+        """Send until all is stored. Raises Problem when nothing more is stored for a minute."""
+        known = self._known()
+        if known is not None and known["finished_at"]:
+            self._id, known = uuid4(), None  # imported before: again as a whole, to count what is there
+        stored = int(known["lines"]) if known else 0
+        if stored and not self._quiet:
+            say(f"  goes on after line {stored} of the interrupted import {self._id}")
+        deadline = time.monotonic() + GIVE_UP_AFTER
+        while True:
+            report = self._send(after=stored)
+            if report is not None:
+                return self._outcome(report)
+            time.sleep(RETRY_AFTER)
+            known = self._known(patient=True)
+            if known is not None and int(known["lines"]) > stored:
+                stored, deadline = int(known["lines"]), time.monotonic() + GIVE_UP_AFTER
+            if time.monotonic() > deadline:
+                raise Problem(
+                    f"ingest stores nothing more since line {stored}",
+                    remedy="look at `loop doctor`, then run the same command again: it goes on from there",
+                )
+
+    def _send(self, *, after: int) -> dict[str, Any] | None:
+        """Stream what is left; None when the connection broke or ingest asked to come back later."""
+        try:
+            response = httpx.post(
+                f"{self._stack.url('ingest')}/v1/imports",
+                params={"import_id": str(self._id), "first_line": after + 1},
+                content=self._bytes_after(after),
+                headers={
+                    "authorization": f"Bearer {make_token(self._stack, SCOPES, hours=24)}",
+                    "content-type": "application/x-ndjson",
+                },
+                timeout=TIMEOUT,
+                trust_env=False,
+            )
+        except httpx.TransportError as error:
+            self._tell_sometimes(f"interrupted ({type(error).__name__}), trying again")
+            return None
+        if response.status_code in RETRIED:
+            self._tell_sometimes(f"ingest answered {response.status_code}, trying again")
+            return None
+        if not response.is_success:
+            raise Problem(
+                f"ingest answered {response.status_code} ({reason(response)})",
+                remedy="mend what it names, or look at `loop logs ingest`; then run the same command again",
+            )
+        report: dict[str, Any] = response.json()
+        return report
+
+    def _bytes_after(self, line: int) -> Iterator[bytes]:
+        with self._file.open("rb") as file:
+            for _ in range(line):
+                file.readline()
+            self._sent = file.tell()
+            while block := file.read(BLOCK):
+                yield block
+                self._sent += len(block)
+                self._tell_sometimes(f"{100 * self._sent // self._size} % sent")
+
+    def _tell_sometimes(self, what: str) -> None:
+        now = time.monotonic()
+        if not self._quiet and now - self._told >= TELL_EVERY:
+            self._told = now
+            say(f"  {now - self._began:4.0f} s  {what}")
+
+    def _known(self, *, patient: bool = False) -> dict[str, Any] | None:
+        """What ingest knows of this import; None when nothing (or, if patient, when it does not answer)."""
+        try:
+            response = self._api.call("GET", f"/v1/imports/{self._id}")
+        except Problem:
+            if patient:
+                return None
+            raise
+        if response.status_code == 404 or (patient and not response.is_success):
+            return None
+        known: dict[str, Any] = self._api.good(response).json()
+        return known
+
+    def _outcome(self, report: dict[str, Any]) -> Outcome:
+        return Outcome(
+            import_id=str(report["import_id"]),
+            finished=bool(report["finished_at"]),
+            counts={name: int(report[name]) for name in ("accepted", "repeated", "skipped", "refused")},
+            lines=int(report["lines"]),
+            seconds=time.monotonic() - self._began,
+            not_taken=list(report["not_taken"]),
+        )
+
+
+def run(stack: Stack, file: Path, *, quiet: bool = False) -> Outcome:
+    """Import a file of NDJSON. Raises Problem when ingest is away for long."""
+    return Import(stack, file, quiet=quiet).run()
+
+
+def _id_of(file: Path) -> UUID:
+    """The same content is the same import, so that a second run of the command finds what the first one did."""
+    with file.open("rb") as content:
+        return uuid5(NAMESPACE_OID, hashlib.file_digest(content, "sha256").hexdigest())
