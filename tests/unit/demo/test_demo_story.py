@@ -30,7 +30,7 @@ def event(type_: str, client: str = HERO_ID, **data: Any) -> dict[str, Any]:
 
 
 REASON = {"code": "sponsor", "text": "sponsor left on 6 May, nobody has taken over", "contribution": 0.9}
-RISK = {"horizon_days": 90, "threshold": 0.6, "simulated": True, "reasons": [REASON]}
+RISK: dict[str, Any] = {"horizon_days": 90, "threshold": 0.6, "simulated": True, "reasons": [REASON]}
 WHOLE = [
     event("health.scored", score=91.25, band="green"),
     event("health.band_changed", score=74.5, band="amber", band_before="green", moves=[{"text": "sponsor left"}]),

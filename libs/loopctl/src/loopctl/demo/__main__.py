@@ -1,4 +1,4 @@
-"""`python -m loopctl.demo play --data DIR`: the background process that `loop up` keeps running while the demo plays."""
+"""`python -m loopctl.demo play --data DIR`: the process that `loop up` starts for the demo."""
 
 from __future__ import annotations
 

@@ -66,6 +66,8 @@ class Habits:
     tickets: float
     pays_after_days: float
     hour: int
+    weekday: int
+    """By how many days its week is shifted: not everybody's export runs on a Tuesday."""
     phase: int
 
     @classmethod
@@ -78,6 +80,7 @@ class Habits:
             tickets=float(0.10 + 0.10 * np.log1p(member.seats / 10)),
             pays_after_days=float(rng.uniform(3, 11)),
             hour=int(rng.integers(8, 16)),
+            weekday=int(rng.integers(0, 7)),
             phase=int(rng.integers(0, 4)),
         )
 
@@ -96,9 +99,9 @@ class Course:
     @classmethod
     def of(cls, lives: Lives, row: int) -> Course:
         return cls(
-            engagement=lives.engagement()[row],
-            mood=lives.mood()[row],
-            value=lives.value()[row],
+            engagement=lives.engagement(row),
+            mood=lives.mood(row),
+            value=lives.value(row),
             sponsor_left=tuple(int(w) for w in np.flatnonzero(lives.sponsor_left[row])),
             sponsor_named=tuple(int(w) for w in np.flatnonzero(lives.sponsor_named[row])),
             notice=int(lives.notice[row]),
@@ -216,7 +219,8 @@ class Behaviour:
         return weeks if self.course.notice == NEVER else min(weeks, self.course.notice + 6)
 
     def _moment(self, week: int, day: float) -> datetime:
-        moment = self.epoch + timedelta(days=7 * week + day, hours=self.habits.hour)
+        shifted = (day + self.habits.weekday) % 7
+        moment = self.epoch + timedelta(days=7 * week + shifted, hours=self.habits.hour)
         return moment + timedelta(seconds=int(self._rng.integers(0, 3600)))
 
     def _using(self, week: int) -> Iterator[Happening]:

@@ -25,10 +25,10 @@ from loopctl.demo.portfolio import HERO
 from loopctl.demo.script import Beat
 from loopctl.demo.story import Links, Story
 from loopctl.demo.tempo import Tempo
-from loopctl.demo.vendors import told
+from loopctl.demo.vendors import noise, told
 from loopctl.stack import Stack
 
-FAST, WATCHFUL, CASE, STEP = 70_000.0, 25_000.0, 7_200.0, 3_600.0
+FAST, WATCHFUL, CASE, STEP = 28_800.0, 14_400.0, 7_200.0, 3_600.0
 """Business seconds a wall second: weeks pass; something is in the air; hours matter; minutes matter."""
 IN_THE_AIR = 0.35
 """Risk from which the play goes on more slowly."""
@@ -66,6 +66,8 @@ class Play:
                 scripted = number == HERO and happening.source not in script.USUAL_SOURCES
                 if happening.at >= self.world.began and not scripted:
                     found.append((happening, number, f"life:{place}"))
+        murmur = noise(self.world.began, self.world.began + 2 * PLAY)
+        found += [(one, nth % len(self.world.members), f"noise:{nth}") for nth, one in enumerate(murmur)]
         return sorted(found, key=lambda one: (one[0].at, one[1], one[2]))
 
     async def perform(self) -> None:

@@ -20,13 +20,15 @@ PAST_NUMBER = 100_000
 HISTORY = timedelta(weeks=36)
 """How far back the imported history of our own clients goes; each began in the first ten of these weeks."""
 FIRST_WEEKS = 10
-PLAY = timedelta(days=40)
+CANDIDATES = 12
+"""Simulated clients from whom one of ours is chosen."""
+PLAY = timedelta(days=24)
 """Business time that the demo plays through before it arrives at now."""
 AFTERWARDS_WEEKS = 26
 """How long our clients go on living after the demo arrived at now."""
 PAST_LATENTS, PRESENT_LATENTS = 3, 4
-HERO_ENGAGEMENT = (-0.3, -1.2, -2.6, -7.0, -1.5, 0.1, 0.4)
-"""The hero's engagement from a week before the play on, a week each; all is well before and afterwards."""
+HERO_ENGAGEMENT = (-0.8, -1.8, -9.0, -9.0, -9.0, 0.2, 0.5, 0.5)
+"""The hero's engagement from three weeks before the play on, a week each; all is well before and afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,27 @@ def present(world: str, began: datetime, count: int) -> Present:
     epoch = midnight(began) - HISTORY
     first_week = HISTORY.days // 7
     weeks = first_week + PLAY.days // 7 + 1 + AFTERWARDS_WEEKS
-    started = rng.integers(0, FIRST_WEEKS, 8 * count)
+    started = rng.integers(0, FIRST_WEEKS, CANDIDATES * count)
     lives = live(rng, started, weeks)
-    rows = np.flatnonzero(_calm(lives, first_week))[:count]
-    courses = [Course.of(lives, int(row)) for row in rows]
-    courses[HERO] = _hero(courses[HERO], first_week)
-    members = [member(world, number, epoch + timedelta(weeks=int(started[row]))) for number, row in enumerate(rows)]
+    members: list[Member] = []
+    courses: list[Course] = []
+    for row in np.flatnonzero(_calm(lives, first_week)):
+        number = len(members)
+        who, course = member(world, number, epoch + timedelta(weeks=int(started[row]))), Course.of(lives, int(row))
+        if number == HERO:
+            course = _hero(course, first_week)
+        if not _grumbles(Behaviour(who, course, epoch).happenings(int(started[row])), began):
+            members.append(who)
+            courses.append(course)
+        if len(members) == count:
+            break
     return Present(members, courses, epoch, began)
+
+
+def _grumbles(happenings: list[Happening], began: datetime) -> bool:
+    """Whether a client, however well, writes something angry around the play: one story at a time."""
+    around = (h for h in happenings if began - timedelta(days=60) < h.at < began + PLAY + timedelta(days=14))
+    return any(h.data.get("priority") == "urgent" for h in around)
 
 
 def _calm(lives: Lives, first_week: int) -> Flags:
@@ -95,14 +111,15 @@ def _calm(lives: Lives, first_week: int) -> Flags:
     grumpy = lives.visible_mood[:, shown].min(axis=1)
     dips = lives.visible_dip[:, shown].min(axis=1)
     sponsored = ~lives.sponsor_left[:, shown].any(axis=1)
-    return stays & sponsored & (worst > -0.75) & (grumpy > -0.9) & (dips > -0.9)
+    calm: Flags = stays & sponsored & (worst > -0.75) & (grumpy > -0.9) & (dips > -0.9)
+    return calm
 
 
 def _hero(course: Course, first_week: int) -> Course:
-    """All is well until a week before the play; then engagement falls and comes back. The rest is scripted."""
+    """All is well until three weeks before the play; then engagement falls and comes back. The rest is scripted."""
     weeks = len(course.engagement)
     engagement: Floats = np.full(weeks, 0.1)
-    engagement[first_week - 1 : first_week - 1 + len(HERO_ENGAGEMENT)] = HERO_ENGAGEMENT
+    engagement[first_week - 3 : first_week - 3 + len(HERO_ENGAGEMENT)] = HERO_ENGAGEMENT
     well: Floats = np.full(weeks, 0.4)
     return replace(
         course, engagement=engagement, mood=well, value=well, sponsor_left=(), sponsor_named=(), notice=NEVER

@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from loopctl.demo import words
-from loopctl.demo.behaviour import Happening
+from loopctl.demo.behaviour import INTERNAL, KPI, Happening
 from loopctl.demo.portfolio import Member
 
 USUAL_SOURCES = ("segment",)
 """What the hero goes on doing by itself in the play; everything else it does is written here."""
-NEEDS_MODEL = "ticket_trust"
+NEEDS_MODEL = "invoice"
 """From this beat on the loop is to say how likely the client is to leave."""
-CLOSED_AS_SAVED_AFTER = timedelta(days=6, hours=3)
+CLOSED_AS_SAVED_AFTER = timedelta(days=8, hours=3)
 PLAN_AFTER = timedelta(hours=58)
 ASSIGN_AFTER = timedelta(hours=2, minutes=40)
 CALL_DUE = timedelta(hours=24)
@@ -35,53 +35,71 @@ class Beat:
 
 
 def decline(hero: Member, began: datetime) -> list[Beat]:
-    """Two and a half weeks in which the client loses its sponsor, its usage and its mood."""
+    """Ten days in which a client that has stopped logging in loses its sponsor and its patience, too."""
     sponsor = hero.contact("sponsor")
     at = _clock(began)
-    bill = f"in_{hero.client_id.hex[:8]}play"
-    money = {"amount": hero.mrr, "currency": "USD"}
-    left = {"contact_id": sponsor.contact_id, "role_before": "sponsor"}
-    due = (began + timedelta(days=7)).date().isoformat()
+    invoice = {"invoice_id": _bill(hero), "amount": {"amount": hero.mrr, "currency": "USD"}}
+    due = (began - timedelta(days=1)).date().isoformat()
+    gone = {"contact_id": sponsor.contact_id, "role_before": "sponsor"}
     return [
-        Beat("invoice", "an invoice goes out (Stripe)", Happening(
-            at(0, 9), "stripe", "invoice_issued", {"invoice_id": bill, "amount": money, "due_on": due})),
-        Beat("sponsor_left", f"{sponsor.name}, its sponsor, leaves (HubSpot)", Happening(
-            at(2, 9), "hubspot", "contact_left", left)),
-        _ticket(hero, "slow", at(4, 10), "annoyed", words.ANNOYED[0]),
-        _ticket(hero, "again", at(6, 11), "annoyed", words.ANNOYED[1]),
-        Beat("payment_failed", "a payment fails (Stripe)", Happening(
-            at(7, 8), "stripe", "payment_failed", {"invoice_id": bill, "amount": money, "attempt": 1})),
-        _ticket(hero, "trust", at(8, 15), "angry", words.ANGRY[0]),
-        _ticket(hero, "stopped", at(10, 9), "angry", words.ANGRY[1]),
-        _ticket(hero, "awful", at(11, 14), "angry", words.ANGRY[2]),
-        Beat("overdue", "the invoice is overdue (Stripe)", Happening(
-            at(13, 8), "stripe", "invoice_overdue", {"invoice_id": bill, "amount": money, "days": 6})),
-        _ticket(hero, "competitor", at(14, 10), "angry", words.ANGRY[3]),
-        _ticket(hero, "cancel", at(16, 9), "angry", words.ANGRY[4]),
-        _ticket(hero, "nothing", at(18, 9), "angry", words.ANGRY[0]),
+        Beat("invoice", "", Happening(at(0, 13), "stripe", "invoice_issued", {**invoice, "due_on": due})),
+        _ticket(hero, "slow", at(1, 10), "annoyed", words.ANNOYED[0]),
+        Beat("goals", "its goals slip: 44 of 100 hours saved (our own report)", _kpi(at(2, 9), 44)),
+        Beat("sponsor_left", f"{sponsor.name}, its sponsor, leaves (HubSpot)",
+             Happening(at(3, 9), "hubspot", "contact_left", gone)),
+        _ticket(hero, "again", at(3, 16), "annoyed", words.ANNOYED[1]),
+        Beat("payment_failed", "a payment fails (Stripe)",
+             Happening(at(4, 8), "stripe", "payment_failed", {**invoice, "attempt": 1})),
+        _ticket(hero, "trust", at(5, 11), "angry", words.ANGRY[0]),
+        Beat("nps", "answers our survey: 2 of 10", _nps(at(6, 9), 2)),
+        _ticket(hero, "stopped", at(6, 15), "angry", words.ANGRY[1]),
+        _ticket(hero, "awful", at(7, 14), "angry", words.ANGRY[2]),
+        Beat("overdue", "the invoice is overdue (Stripe)",
+             Happening(at(8, 8), "stripe", "invoice_overdue", {**invoice, "days": 9})),
+        _ticket(hero, "competitor", at(8, 15), "angry", words.ANGRY[3]),
+        _ticket(hero, "cancel", at(9, 9), "angry", words.ANGRY[4]),
+        _ticket(hero, "nothing", at(10, 9), "angry", words.ANGRY[0]),
     ]  # fmt: skip
 
 
 def rescue(hero: Member, began: datetime, flag: datetime) -> list[Beat]:
     """What the client does once somebody cares: it comes back, pays, and names a new sponsor."""
     successor = hero.contact("successor")
-    bill = f"in_{hero.client_id.hex[:8]}play"
-    money = {"amount": hero.mrr, "currency": "USD"}
+    paid = {"invoice_id": _bill(hero), "amount": {"amount": hero.mrr, "currency": "USD"}}
     comes = {"contact_id": successor.contact_id, "name": successor.name, "email": successor.email, "role": "sponsor"}
     tickets = [beat.happening for beat in decline(hero, began) if beat.happening.name == "ticket_opened"]
     opened = [ticket for ticket in tickets if ticket.at < flag]
     return [
         *(_solved(ticket, flag + timedelta(hours=62 + nth)) for nth, ticket in enumerate(opened)),
-        Beat("paid", "the invoice is paid (Stripe)", Happening(
-            flag + timedelta(days=4), "stripe", "invoice_paid", {"invoice_id": bill, "amount": money})),
-        _ticket(hero, "thanks", flag + timedelta(days=6), "happy", words.HAPPY[3]),
-        Beat("sponsor_named", f"{successor.name} becomes its sponsor (HubSpot)", Happening(
-            flag + timedelta(days=7), "hubspot", "contact_added", comes)),
-        _ticket(hero, "plans", flag + timedelta(days=9), "happy", words.HAPPY[1]),
-        Beat("target", "its target is back in reach (our own report)", Happening(
-            flag + timedelta(days=10), "internal", "kpi_reported", {"kpi": "hours_saved", "value": 104})),
-        _ticket(hero, "love", flag + timedelta(days=12), "happy", words.HAPPY[0]),
+        Beat("paid", "the invoice is paid (Stripe)",
+             Happening(flag + timedelta(days=4), "stripe", "invoice_paid", paid)),
+        Beat("trained", "its team takes the core course again", _training(flag + timedelta(days=5))),
+        _ticket(hero, "thanks", flag + timedelta(days=8), "happy", words.HAPPY[3]),
+        Beat("sponsor_named", f"{successor.name} becomes its sponsor (HubSpot)",
+             Happening(flag + timedelta(days=9), "hubspot", "contact_added", comes)),
+        Beat("target", "its goals are in reach again: 96 of 100 hours saved", _kpi(flag + timedelta(days=10), 96)),
+        _ticket(hero, "plans", flag + timedelta(days=11), "happy", words.HAPPY[1]),
+        Beat("nps_again", "answers our survey: 9 of 10", _nps(flag + timedelta(days=12), 9)),
+        _ticket(hero, "love", flag + timedelta(days=13), "happy", words.HAPPY[0]),
     ]  # fmt: skip
+
+
+def _kpi(at: datetime, value: int) -> Happening:
+    return Happening(at, INTERNAL, "kpi_reported", {"kpi": KPI, "value": value, "period_end": at.date().isoformat()})
+
+
+def _nps(at: datetime, score: int) -> Happening:
+    return Happening(
+        at, INTERNAL, "survey_answered", {"survey": "nps", "score": score, "scale_min": 0, "scale_max": 10}
+    )
+
+
+def _training(at: datetime) -> Happening:
+    return Happening(at, INTERNAL, "training_completed", {"course": "core", "required": True})
+
+
+def _bill(hero: Member) -> str:
+    return f"in_{hero.client_id.hex[:8]}play"
 
 
 def call(hero: Member, flag: datetime) -> Happening:

@@ -20,7 +20,7 @@ The same simulation makes the training file, the imported history and the live c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -81,28 +81,17 @@ class Lives:
     started: Weeks
     notice: Weeks
 
-    def of(self, rows: NDArray[np.int64]) -> Lives:
-        return replace(
-            self,
-            states=self.states[rows],
-            visible_dip=self.visible_dip[rows],
-            visible_mood=self.visible_mood[rows],
-            sponsor_left=self.sponsor_left[rows],
-            sponsor_named=self.sponsor_named[rows],
-            started=self.started[rows],
-            notice=self.notice[rows],
-        )
+    def engagement(self, row: int) -> Floats:
+        """What of a client shows in usage."""
+        return np.asarray(self.states[row, :, ENGAGEMENT] + self.visible_dip[row])
 
-    def engagement(self) -> Floats:
-        """What shows in usage."""
-        return self.states[:, :, ENGAGEMENT] + self.visible_dip
-
-    def mood(self) -> Floats:
+    def mood(self, row: int) -> Floats:
         """What shows in words: mostly value, partly the relationship."""
-        return 0.4 * self.states[:, :, RELATIONSHIP] + 0.75 * self.states[:, :, VALUE] + self.visible_mood
+        states = self.states[row]
+        return np.asarray(0.4 * states[:, RELATIONSHIP] + 0.75 * states[:, VALUE] + self.visible_mood[row])
 
-    def value(self) -> Floats:
-        return self.states[:, :, VALUE]
+    def value(self, row: int) -> Floats:
+        return np.asarray(self.states[row, :, VALUE])
 
 
 def live(rng: np.random.Generator, started: Weeks, weeks: int, rules: Rules | None = None) -> Lives:

@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from loopctl import importing, playing
+from loopctl import playing
+from loopctl.api import Api
 from loopctl.console import say
 from loopctl.demo import history, listening, progress, training
 from loopctl.demo.play import Play
@@ -16,6 +17,7 @@ from loopctl.demo.tempo import stand_at
 from loopctl.errors import Problem
 from loopctl.stack import Stack
 
+IMPORT_SECONDS = 120.0
 HISTORY_FILE = "simulated-history.ndjson"
 
 
@@ -57,11 +59,10 @@ def _import(stack: Stack, known: progress.Progress) -> None:
     world = present(known.world, known.began_at, known.clients)
     file = stack.folder / HISTORY_FILE
     lines = history.write(file, history.history_lines(world))
-    outcome = importing.run(stack, file, quiet=True)
-    if not outcome.complete:
-        raise Problem(
-            f"The demo's history was not imported whole ({outcome.text})", remedy="look at `loop logs ingest`"
-        )
+    ingest = Api(stack, "ingest", ["ingest:import"])
+    answer = ingest.good(ingest.call("POST", "/v1/imports", content=file.read_bytes(), timeout=IMPORT_SECONDS)).json()
+    if answer["refused"]:
+        raise Problem(f"Lines of the demo's history were refused: {answer['not_taken'][:3]}", remedy="tell its authors")
     known.imported = True
     progress.save(stack, known)
     say(f"import   {lines:,} events of the past of {known.clients} clients; history never acts: no message was sent")

@@ -75,13 +75,13 @@ class Story:
         self.told.add(id_)
         return True
 
-    def _scored(self, data: Event, name: str) -> list[str]:
+    def scored(self, data: Event, name: str) -> list[str]:
         self.known.score, self.known.band = data.get("score"), data["band"]
         self.known.scores += 1
         return []
 
-    def _band_changed(self, data: Event, name: str) -> list[str]:
-        self._scored(data, name)
+    def band_changed(self, data: Event, name: str) -> list[str]:
+        self.scored(data, name)
         before, now = data.get("band_before"), data["band"]
         moves = "; ".join(move["text"] for move in data.get("moves", ())[:SHOWN_REASONS] if move.get("text"))
         lines = [f"health   {name} is {BAND_WORDS.get(now, now)}: score {_score(data)} (was {before})"]
@@ -89,10 +89,12 @@ class Story:
             lines.append(f"         because {moves}")
         return [*lines, f"         {self.links.health}/v1/clients/{self.hero}/health"]
 
-    def _other_band_changed(self, data: Event, name: str) -> list[str]:
+    def other_band_changed(self, data: Event, name: str) -> list[str]:
+        if "unknown" in (data["band"], data.get("band_before")):
+            return []
         return [f"health   {name}: {data.get('band_before')} → {data['band']} ({_score(data)})"]
 
-    def _assessed(self, data: Event, name: str) -> list[str]:
+    def assessed(self, data: Event, name: str) -> list[str]:
         self.known.assessments += 1
         risk = data.get("probability")
         self.known.risk = risk
@@ -107,7 +109,7 @@ class Story:
             ]
         return []
 
-    def _flag_raised(self, data: Event, name: str) -> list[str]:
+    def flag_raised(self, data: Event, name: str) -> list[str]:
         self.known.flagged_at = datetime.fromisoformat(data["as_of"])
         self.known.cleared = False
         risk = data.get("probability")
@@ -119,14 +121,14 @@ class Story:
             f"         {self.links.churn}/v1/clients/{self.hero}/risk",
         ]
 
-    def _other_flag(self, data: Event, name: str) -> list[str]:
+    def other_flag(self, data: Event, name: str) -> list[str]:
         return [f"churn    FLAG: {name}, too, is likely to leave"]
 
-    def _flag_cleared(self, data: Event, name: str) -> list[str]:
+    def flag_cleared(self, data: Event, name: str) -> list[str]:
         self.known.cleared = True
         return [f"churn    the flag of {name} is cleared: risk {_percent(data)}"]
 
-    def _case_opened(self, data: Event, name: str) -> list[str]:
+    def case_opened(self, data: Event, name: str) -> list[str]:
         self.known.case = str(data["case_id"])
         steps = ", ".join(f"{step['step']} by {_moment(step['due_at'])}" for step in data.get("steps", ()))
         return [
@@ -134,57 +136,59 @@ class Story:
             f"         {self.links.escalation}/v1/cases/{self.known.case}",
         ]
 
-    def _step_due(self, data: Event, name: str) -> list[str]:
+    def step_due(self, data: Event, name: str) -> list[str]:
         self.known.case = str(data["case_id"])
         due = _moment(data["due_at"])
         if data.get("notice") == "due_soon":
             return [f"case     {data['step']} is due soon: {due}"]
         return [f"case     {data['step']} is due {due}"]
 
-    def _step_done(self, data: Event, name: str) -> list[str]:
+    def step_done(self, data: Event, name: str) -> list[str]:
         self.known.done.add(str(data["step"]))
         late = " (late, after its breach)" if data["step"] in self.known.breached else ""
         return [f"case     {data['step']} is done{late}"]
 
-    def _step_breached(self, data: Event, name: str) -> list[str]:
+    def step_breached(self, data: Event, name: str) -> list[str]:
         self.known.breached.add(str(data["step"]))
         return [f"case     BREACH: {data['step']} was due {_moment(data['due_at'])}; the line above is told"]
 
-    def _assigned(self, data: Event, name: str) -> list[str]:
+    def assigned(self, data: Event, name: str) -> list[str]:
         return [f"case     people: {data.get('csm_email')}, executive sponsor {data.get('executive_sponsor_email')}"]
 
-    def _closed(self, data: Event, name: str) -> list[str]:
+    def closed(self, data: Event, name: str) -> list[str]:
         self.known.outcome = str(data["outcome"])
         return [f"case     closed: {str(data['outcome']).upper()}"]
 
-    def _delivered(self, data: Event, name: str) -> list[str]:
+    def delivered(self, data: Event, name: str) -> list[str]:
+        if data["channel"] == "crm":
+            return []
         self.known.messages += 1
         link = f"  {self.links.catcher}/" if self.known.messages == 1 else ""
         return [f"message  {data['channel']} → {data['recipient']}: {data['rule']}{link}"]
 
-    def _failed(self, data: Event, name: str) -> list[str]:
+    def failed(self, data: Event, name: str) -> list[str]:
         return [f"message  FAILED: {data['channel']} → {data['recipient']}: {data.get('reason')}"]
 
 
 Listener = Callable[[Story, Event, str], list[str]]
 _HERO: dict[str, Listener] = {
-    "health.scored": Story._scored,
-    "health.band_changed": Story._band_changed,
-    "churn.assessed": Story._assessed,
-    "churn.flag_raised": Story._flag_raised,
-    "churn.flag_cleared": Story._flag_cleared,
-    "escalation.case_opened": Story._case_opened,
-    "escalation.case_assigned": Story._assigned,
-    "escalation.step_due": Story._step_due,
-    "escalation.step_done": Story._step_done,
-    "escalation.step_breached": Story._step_breached,
-    "escalation.case_closed": Story._closed,
-    "notify.delivered": Story._delivered,
-    "notify.failed": Story._failed,
+    "health.scored": Story.scored,
+    "health.band_changed": Story.band_changed,
+    "churn.assessed": Story.assessed,
+    "churn.flag_raised": Story.flag_raised,
+    "churn.flag_cleared": Story.flag_cleared,
+    "escalation.case_opened": Story.case_opened,
+    "escalation.case_assigned": Story.assigned,
+    "escalation.step_due": Story.step_due,
+    "escalation.step_done": Story.step_done,
+    "escalation.step_breached": Story.step_breached,
+    "escalation.case_closed": Story.closed,
+    "notify.delivered": Story.delivered,
+    "notify.failed": Story.failed,
 }
 _OTHERS: dict[str, Listener] = {
-    "health.band_changed": Story._other_band_changed,
-    "churn.flag_raised": Story._other_flag,
+    "health.band_changed": Story.other_band_changed,
+    "churn.flag_raised": Story.other_flag,
 }
 
 

@@ -7,10 +7,14 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
 
 from loopctl.demo import history
 from loopctl.demo.population import past
 from loopctl.paths import REPOSITORY
+from loopctl.stack import Stack
 
 FILE = "simulated-past.ndjson"
 
@@ -30,9 +34,13 @@ def reader() -> Callable[[str], history.Read]:
             (body.TYPE.split(".")[2], body.model_dump(mode="json", exclude_none=True))
             for body in remarks(ticket, reading.topics)
         )
-        return history.Read(reading.model_dump(mode="json", exclude_none=True), inferred)
+        return history.Read(_plain(reading), inferred)
 
     return read
+
+
+def _plain(body: BaseModel) -> dict[str, Any]:
+    return body.model_dump(mode="json", exclude_none=True)
 
 
 def write_past(folder: Path, world: str, until: datetime) -> Path:
@@ -41,6 +49,11 @@ def write_past(folder: Path, world: str, until: datetime) -> Path:
     if not file.exists():
         history.write(file, history.training_lines(past(world, until), reader()))
     return file
+
+
+def demote(stack: Stack) -> bool:
+    """Take a model that was trained on simulated data out of service; whether there was one."""
+    return False
 
 
 def train(folder: Path, file: Path) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -21,6 +21,10 @@ PORTAL = 24_681_357
 """Number of the simulated CRM's portal."""
 ROLES = {"sponsor": "EXECUTIVE_SPONSOR", "champion": "CHAMPION", "decision_maker": "DECISION_MAKER", "user": "END_USER"}
 LOGIN = "Logged In"
+NOISE = "noise"
+"""What vendors send all day and nobody needs: page views, notes, tags. It shows that a feed is alive."""
+NOISE_EVERY = timedelta(hours=6)
+NOISY = ("segment", "hubspot", "zendesk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,12 @@ class _Telling:
         return derived_id("demo", self.who.world, self.who.number, self.key, *parts).hex[:24]
 
 
+def noise(first: datetime, last: datetime) -> list[Happening]:
+    """Every few hours something from every vendor."""
+    moments = (first + NOISE_EVERY * n for n in range(int((last - first) / NOISE_EVERY)))
+    return [Happening(at, source, NOISE, {"ticket_id": "1"}) for at in moments for source in NOISY]
+
+
 def told(who: Member, what: Happening, key: str) -> Post:
     """The request by which the loop learns of a happening. Raises KeyError for what no source of ours tells."""
     telling = _Telling(who, what, key)
@@ -56,7 +66,10 @@ def told(who: Member, what: Happening, key: str) -> Post:
 def _segment(told: _Telling) -> dict[str, Any]:
     """A track call of a nightly aggregate: no single user, but the group, the sum and how many people."""
     data, name = told.what.data, told.what.name
-    event, quantity = (LOGIN, data["count"]) if name == "logged_in" else (data["feature"], data["quantity"])
+    if name == NOISE:
+        data, name = {"count": 1}, "Page Viewed"
+    event = {"logged_in": LOGIN, "usage_recorded": data.get("feature")}.get(name, name)
+    quantity = data.get("count", data.get("quantity"))
     properties: dict[str, Any] = {"quantity": quantity}
     if "active_users" in data:
         properties["active_users"] = data["active_users"]
@@ -91,6 +104,8 @@ def _zendesk(told: _Telling) -> dict[str, Any]:
         rated = {**ticket, "satisfaction": str(data["csat"]["score"]), "current_user_id": ticket["requester_id"]}
         return {"event": "satisfaction", "ticket": rated, "time": _iso(what.at)}
     kind, event = "ticket.status_changed", {"current": "SOLVED", "previous": "OPEN"}
+    if what.name == NOISE:
+        kind, event = "ticket.tags_changed", {"tags_added": "seen"}
     if what.name == "ticket_opened":
         subject, _, description = (what.text or "").partition("\n")
         ticket |= {"subject": subject, "description": description, "submitter_id": ticket["requester_id"]}
@@ -193,6 +208,14 @@ def _contact_goes(told: _Telling) -> list[dict[str, Any]]:
     return [_hubspot_event(told, 0, "contact.deletion", told.what.data["contact_id"], changeFlag="DELETED")]
 
 
+def _note(told: _Telling) -> list[dict[str, Any]]:
+    """Somebody of ours wrote a note: the CRM says so, and it means nothing to us."""
+    company, at = told.who.refs["hubspot"], str(int(told.what.at.timestamp() * 1000))
+    return [
+        _hubspot_event(told, 0, "company.propertyChange", company, propertyName="notes_last_updated", propertyValue=at)
+    ]
+
+
 def _company_comes(told: _Telling) -> list[dict[str, Any]]:
     """A new company: its creation, then what the CRM knows of it."""
     company, data = told.who.refs["hubspot"], told.what.data
@@ -211,6 +234,7 @@ _HUBSPOT: dict[str, Callable[[_Telling], list[dict[str, Any]]]] = {
     "client_registered": _company_comes,
     "contact_added": _contact_comes,
     "contact_left": _contact_goes,
+    NOISE: _note,
 }
 
 

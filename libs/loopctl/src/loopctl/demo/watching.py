@@ -25,7 +25,7 @@ def play_and_follow(stack: Stack, *, clients: int) -> None:
     if state == playing.DONE:
         raise Problem(
             "The demo has been played here",
-            remedy="`loop portfolio` shows its clients; `loop demo --remove` erases them, after which it can be played again",
+            remedy="`loop portfolio` shows its clients; after `loop demo --remove` it can be played again",
         )
     if state != playing.PLAYING:
         _need_empty(stack)
@@ -44,7 +44,7 @@ def _need_empty(stack: Stack) -> None:
     if known is not None:
         raise Problem(
             "This stack has clients of its own, and the demo would move its clock into the past",
-            remedy="play it beside this one: `loop up --data .loop-demo --ports 8300`, then `loop demo --data .loop-demo`",
+            remedy="play it in a stack of its own: `loop up --data .loop-demo --ports 8300`",
         )
 
 
