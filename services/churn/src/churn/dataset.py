@@ -1,0 +1,175 @@
+"""From files of events to a training table: read by two processes, each half of the clients, by the domain's code."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churn.adapters import event_file
+from churn.adapters.calibration import Floats
+from churn.adapters.event_file import Identities, Lines
+from churn.domain.features import NAMES
+from churn.domain.history import MICRO, Happened, Scored, grid, in_order, rows
+from churn.domain.labels import Rules
+
+WORKERS = 2
+GRID_DAYS = 28
+
+Replay = Callable[[Mapping[str, Sequence[Happened]]], Mapping[str, Iterable[Scored]]]
+"""Works out the health scores of clients from their events, where no file of scores is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What table is wanted. `until` (microseconds): nothing known later is used."""
+
+    rules: Rules = field(default_factory=Rules)
+    grid_days: int = GRID_DAYS
+    until: int | None = None
+    workers: int = WORKERS
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows sorted by client and moment; columns of `features` as `features.NAMES`."""
+
+    clients: NDArray[np.str_]
+    moments: NDArray[np.int64]
+    left: Floats
+    features: Floats
+    lines: int = 0
+    refused: int = 0
+    refusals: tuple[str, ...] = ()
+    sources: frozenset[str] = frozenset()
+    scores: int = 0
+    known_until: int = 0
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    @property
+    def leavers(self) -> int:
+        """Clients, not rows."""
+        return len(set(self.clients[self.left > 0]))
+
+    def only(self, chosen: NDArray[np.bool_]) -> Table:
+        return Table(self.clients[chosen], self.moments[chosen], self.left[chosen], self.features[chosen])
+
+    def fingerprint(self) -> str:
+        """sha256 of all that a model could learn from it."""
+        digest = hashlib.sha256("\n".join(NAMES).encode())
+        digest.update("\n".join(self.clients).encode())
+        for column in (self.moments, self.left, self.features):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
+
+def build(events: bytes, scores: bytes | None, wish: Wish, replay: Replay | None = None) -> Table:
+    """The training table of a file of client events, with health scores from a file or worked out on the way."""
+    _SHARED[:] = [events.split(b"\n"), scores.split(b"\n") if scores else [], wish, replay]
+    try:
+        if wish.workers == 1 or "fork" not in multiprocessing.get_all_start_methods():
+            parts = [_part(part) for part in range(wish.workers)]
+        else:
+            with multiprocessing.get_context("fork").Pool(wish.workers) as pool:
+                parts = pool.map(_part, range(wish.workers), chunksize=1)
+    finally:
+        _SHARED.clear()
+    return _joined(parts)
+
+
+_SHARED: list[Any] = []
+"""What forked workers see without it being copied to them."""
+
+
+def _part(part: int) -> Table:
+    lines, score_lines, wish, replay = _SHARED
+    who = event_file.identities(lines)
+    found = event_file.read(lines, who, part=part, parts=wish.workers, until=wish.until)
+    known = event_file.read(score_lines, who, part=part, parts=wish.workers, until=wish.until)
+    clients = {key: in_order(events) for key, events in sorted(found.clients.items())}
+    scores: Mapping[str, Iterable[Scored]] = {**found.scores, **known.scores}
+    if replay is not None and not scores:
+        scores = replay(clients)
+    until = wish.until if wish.until is not None else found.newest
+    return _table(_families(clients, who), scores, found, wish, until // MICRO)
+
+
+def _table(
+    clients: Mapping[str, Sequence[Happened]],
+    scores: Mapping[str, Iterable[Scored]],
+    found: Lines,
+    wish: Wish,
+    known_until: int,
+) -> Table:
+    names: list[str] = []
+    moments: list[int] = []
+    labels: list[int] = []
+    features: list[list[float]] = []
+    number = 0
+    for key, events in clients.items():
+        first = events[0].time // MICRO
+        mine = list(scores.get(key, ()))
+        number += len(mine)
+        for row in rows(events, mine, grid(first, known_until, wish.grid_days), known_until, wish.rules):
+            names.append(key)
+            moments.append(row.moment)
+            labels.append(row.label)
+            features.append(row.features)
+    return Table(
+        clients=np.array(names, dtype=np.str_),
+        moments=np.array(moments, dtype=np.int64),
+        left=np.array(labels, dtype=np.float64),
+        features=np.array(features, dtype=np.float64).reshape(-1, len(NAMES)),
+        lines=found.read,
+        refused=found.refused,
+        refusals=tuple(found.refusals),
+        sources=frozenset(found.sources),
+        scores=number,
+        known_until=known_until,
+    )
+
+
+def _families(clients: Mapping[str, list[Happened]], who: Identities) -> dict[str, list[Happened]]:
+    """Merged clients: what was known of the one becomes known of the other when they are merged, not before.
+
+    The one that went away gives no rows of its own: what became of it cannot be told from what became of the other.
+    """
+    result = dict(clients)
+    for key, events in clients.items():
+        for event in events:
+            if (
+                event.name != "clients_merged"
+                or who.keys.get(event.data["from_client_id"], event.data["from_client_id"]) != key
+            ):
+                continue
+            into = who.keys.get(event.data["into_client_id"], event.data["into_client_id"])
+            taken = [e._replace(known=max(e.known, event.known)) for e in events if e.id != event.id]
+            result[into] = in_order([*result.get(into, ()), *taken])
+            result.pop(key, None)
+            break
+    return result
+
+
+def _joined(parts: Sequence[Table]) -> Table:
+    clients = np.concatenate([p.clients for p in parts])
+    moments = np.concatenate([p.moments for p in parts])
+    order = np.lexsort((moments, clients))
+    return Table(
+        clients=clients[order],
+        moments=moments[order],
+        left=np.concatenate([p.left for p in parts])[order],
+        features=np.concatenate([p.features for p in parts])[order],
+        lines=sum(p.lines for p in parts),
+        refused=sum(p.refused for p in parts),
+        refusals=tuple(text for p in parts for text in p.refusals),
+        sources=frozenset().union(*(p.sources for p in parts)),
+        scores=sum(p.scores for p in parts),
+        known_until=max(p.known_until for p in parts),
+    )
