@@ -69,7 +69,7 @@ class CatcherStack:
             app, port=self.http_port, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
         )
         self._server = uvicorn.Server(config)
-        self._server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # pytest keeps Ctrl-C
+        self._server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # pytest keeps Ctrl-C
         self._serving = asyncio.create_task(self._server.serve())
         while not self._server.started:  # noqa: ASYNC110  (uvicorn has no event for it)
             await asyncio.sleep(0.01)
@@ -84,7 +84,7 @@ class CatcherStack:
 
     def fail(self, channel: str, kind: str, **more: Any) -> None:
         """The next requests of a channel fail."""
-        self.faults.add(Fault(channel=channel, kind=kind, **more))  # type: ignore[arg-type]  # words, checked by Fault
+        self.faults.add(Fault.model_validate({"channel": channel, "kind": kind, **more}))
 
     def caught(self, channel: str = "", inbox: str = "", **where: str) -> list[Caught]:
         return self.store.find(limit=1000, where={"channel": channel, "inbox": inbox, **where})
@@ -169,6 +169,7 @@ class NotifyStack:
             target,
             team=Address(Channel.SLACK, self.desk.directory.team),
             give_up_after=timedelta(hours=72),
+            lease=self.settings.lease,
         )
 
     async def send(self) -> int:
@@ -181,7 +182,9 @@ class NotifyStack:
         return attempts
 
     def writer(self) -> Writer:
-        return Writer(self.database, self.clock, self.hubspot, interval=timedelta(minutes=10))
+        return Writer(
+            self.database, self.clock, self.hubspot, interval=timedelta(minutes=10), lease=self.settings.lease
+        )
 
     async def write_back(self) -> int:
         worker, attempts = self.writer(), 0

@@ -40,7 +40,13 @@ def event(
 
 def registered(client_id: UUID, **more: Any) -> client.ClientRegistered:
     refs = [{"source": "hubspot", "kind": "company", "id": "18412397"}]
-    said = {"name": "Northwind Labs", "tier": "core", "csm_email": MAYA, "executive_sponsor_email": SAM, "refs": refs}
+    said: dict[str, Any] = {
+        "name": "Northwind Labs",
+        "tier": "core",
+        "csm_email": MAYA,
+        "executive_sponsor_email": SAM,
+        "refs": refs,
+    }
     said |= {"mrr": {"amount": 420000, "currency": "EUR"}, "renewal_on": "2026-06-30"}
     return client.ClientRegistered.model_validate({**said, **more})
 

@@ -111,7 +111,7 @@ async def test_a_post_whose_bookkeeping_was_killed_is_found_and_not_repeated(
     async def killed(*_: object) -> None:
         raise Killed
 
-    worker._book_success = killed  # type: ignore[method-assign]
+    worker._book_success = killed  # type: ignore[assignment, method-assign]
     with pytest.raises(Killed):
         await worker.send_due()
     assert await notify.send() == 0, "the lease still holds"

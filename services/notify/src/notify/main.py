@@ -103,7 +103,9 @@ def _workers(settings: Settings, database: Database, clock: Clock, desk: Desk) -
         hubspot = HubSpot(
             base_url=settings.hubspot_base_url, token=settings.hubspot_token.get_secret_value(), timeout=timeout
         )
-        writer = Writer(database, clock, hubspot, interval=desk.crm_interval, woken=listener.on("crm"))
+        writer = Writer(
+            database, clock, hubspot, interval=desk.crm_interval, lease=settings.lease, woken=listener.on("crm")
+        )
         work.append(writer.run)
         stop.append(hubspot.close)
     return ([*work, listener.run] if work else []), stop
@@ -124,6 +126,7 @@ def _sender(
         target,
         team=Address(Channel.SLACK, desk.directory.team),
         give_up_after=settings.give_up_after,
+        lease=settings.lease,
         woken=listener.on(channel.value),
     )
 

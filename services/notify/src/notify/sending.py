@@ -41,8 +41,6 @@ BATCH = 16
 POLL = 0.5
 """Wall seconds between looks at the queue when nothing wakes us."""
 AFTER_FAULT = 1.0
-LEASE = timedelta(seconds=90)
-"""Longer than looking and sending may take together."""
 LONGEST_PAUSE = 30.0
 
 
@@ -111,6 +109,7 @@ class Sender:
         *,
         team: Address,
         give_up_after: timedelta,
+        lease: timedelta,
         woken: asyncio.Event | None = None,
     ) -> None:
         self._database = database
@@ -119,6 +118,7 @@ class Sender:
         self._target = target
         self._team = team
         self._give_up_after = give_up_after
+        self._lease = lease
         self._woken = woken or asyncio.Event()
         self.pause = Pause(clock, self.channel)
 
@@ -139,7 +139,7 @@ class Sender:
         """Send one batch; returns how many were claimed. One person's messages go one after the other."""
         now = self._clock.wall()
         async with self._database.transaction() as session:
-            claimed = await queue.claim(session, self.channel, now=now, until=now + LEASE, limit=self.pause.limit)
+            claimed = await queue.claim(session, self.channel, now=now, until=now + self._lease, limit=self.pause.limit)
         ordered = sorted(enumerate(claimed), key=lambda item: (item[1].recipient, item[0]))
         groups = [
             [each for _, each in group] for _, group in itertools.groupby(ordered, key=lambda item: item[1].recipient)

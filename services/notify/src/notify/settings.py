@@ -46,6 +46,8 @@ class Settings(ServiceSettings):
     """Least wall time between two write-backs of one client for a mere change of score."""
 
     send_timeout_seconds: float = Field(default=10, gt=0, le=25)
+    lease_seconds: float = Field(default=90, ge=2, le=600)
+    """For how long a sender has a message to itself: longer than finding a person, looking and posting may take."""
     give_up_after_hours: float = Field(default=72, gt=0)
     kept_days: int = Field(default=400, ge=31)
     """Deliveries older than this are dropped, a month at a time."""
@@ -53,6 +55,10 @@ class Settings(ServiceSettings):
     @property
     def policy_file(self) -> Path:
         return self.rules_file or self.config_dir / "notify" / "rules.yaml"
+
+    @property
+    def lease(self) -> timedelta:
+        return timedelta(seconds=self.lease_seconds)
 
     @property
     def give_up_after(self) -> timedelta:

@@ -25,7 +25,7 @@ from notify.adapters.hubspot import HubSpot
 from notify.domain import crm
 from notify.domain.attempt import NotSent, delay
 from notify.repository import crm as repository
-from notify.sending import AFTER_FAULT, LEASE, POLL, Pause
+from notify.sending import AFTER_FAULT, POLL, Pause
 
 log = logging.get(__name__)
 
@@ -46,12 +46,14 @@ class Writer:
         hubspot: HubSpot,
         *,
         interval: timedelta,
+        lease: timedelta,
         woken: asyncio.Event | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._hubspot = hubspot
         self._interval = interval
+        self._lease = lease
         self._woken = woken or asyncio.Event()
         self.pause = Pause(clock, CHANNEL)
 
@@ -73,7 +75,7 @@ class Writer:
         now = self._clock.wall()
         limit = 1 if self.pause.streak else BATCH
         async with self._database.transaction() as session:
-            writes = await repository.claim(session, now=now, until=now + LEASE, limit=limit)
+            writes = await repository.claim(session, now=now, until=now + self._lease, limit=limit)
         await asyncio.gather(*(self._write(write) for write in writes))
         return len(writes)
 
