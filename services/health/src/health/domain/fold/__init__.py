@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,9 @@ from health.domain.fold.stamp import Stamp
 from health.domain.moments import DAY
 from health.domain.state import FOLD_VERSION, SOURCES_PER_FAMILY, ClientState
 
-RULES = {**product.RULES, **people.RULES, **business.RULES}
+Rule = Callable[[ClientState, Any, Stamp], None]
+
+RULES: dict[type[Any], Rule] = {**product.RULES, **people.RULES, **business.RULES}
 
 FAMILIES: dict[type[Any], str] = {
     kind: family
@@ -43,20 +45,23 @@ FAMILIES: dict[type[Any], str] = {
 def apply(state: ClientState, event: Event[Any]) -> ClientState:
     """One more fact, not earlier than all before. Changes the state in place and returns it."""
     kind = type(event.data)
-    rule = RULES.get(kind)
     time = event.time
     day = time.toordinal()
     second = day * DAY + time.hour * 3600 + time.minute * 60 + time.second
-    if state.first is None:
-        state.first = second
-    state.last = second
-    if rule is None:
-        return state
-    rule(state, event.data, Stamp(second, day, event.id.hex))
+    step(state, RULES.get(kind), event.data, Stamp(second, day, event.id.hex))
     family = FAMILIES.get(kind)
     if family is not None:
         _heard(state, family, event.source.rpartition("/")[2], second, event.origin is Origin.LIVE)
     return state
+
+
+def step(state: ClientState, rule: Rule | None, data: Any, at: Stamp) -> None:
+    """The heart of `apply`; a replay of files, in which no source can fall silent, needs no more."""
+    if state.first is None:
+        state.first = at.second
+    state.last = at.second
+    if rule is not None:
+        rule(state, data, at)
 
 
 def _heard(state: ClientState, family: str, source: str, second: int, live: bool) -> None:
