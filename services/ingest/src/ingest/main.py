@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from common.clock import Clock
 from common.http import create_app
 from common.process import Service, make_clock, make_database, run
 
@@ -18,9 +19,9 @@ from ingest.runtime import Runtime
 from ingest.settings import Settings
 
 
-def build(settings: Settings) -> Service:
-    """All objects of the process, and nothing running yet."""
-    clock = make_clock(settings)
+def build(settings: Settings, clock: Clock | None = None) -> Service:
+    """All objects of the process, and nothing running yet. Tests bring a clock of their own."""
+    clock = clock or make_clock(settings)
     database = make_database(settings, "ingest")
     sources = load_sources(settings.config_dir)
     reader = make_reader(settings.config_dir)

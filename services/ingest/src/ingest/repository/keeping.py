@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 AHEAD = 3
 PREFIX = "raw_bodies_d"
+DEFAULT = "raw_bodies_default"
 
 
 async def maintain_raw(session: AsyncSession, today: date, retention: timedelta) -> None:
@@ -34,8 +35,8 @@ async def maintain_raw(session: AsyncSession, today: date, retention: timedelta)
                     f" FOR VALUES FROM ('{day}') TO ('{following}')"
                 )
             )
-    for name in have:
-        if name.startswith(PREFIX) and _day(name) < today - retention:
+    for name in have - {DEFAULT}:
+        if _day(name) < today - retention:
             await session.execute(text(f"DROP TABLE {name}"))
     await session.execute(text("DELETE FROM raw_bodies_default WHERE day < :day"), {"day": today - retention})
 
