@@ -189,7 +189,31 @@ def test_the_status_is_written_back_to_the_crm(loop: LoopStack, story: Story):
     assert any(str(northwind.COMPANY) in str(message) for message in written)
 
 
+def test_the_portfolio_shows_it(loop: LoopStack, story: Story):
+    told = loop.run("portfolio").stdout
+    assert "Northwind Labs" in told
+    rows = loop.run("portfolio", "--csv").stdout.splitlines()
+    assert len(rows) == 2, "a heading and one client"
+
+
 def test_the_audit_finds_nothing_missing(loop: LoopStack, story: Story):
+    audit = loop.run("verify", check=False)
+    assert audit.returncode == 0, audit.stdout
+
+
+def test_whatever_is_killed_comes_back_and_nothing_is_lost(loop: LoopStack, story: Story):
+    """kill −9 of every service, the broker and the database, with signals before, between and after."""
+    for service in ("escalation", "notify", "churn", "health"):
+        loop.webhook("segment", northwind.tracked(now(loop)))
+        loop.kill(service)
+        loop.webhook("segment", northwind.tracked(now(loop)))
+    loop.stack.kafka.kill()
+    loop.webhook("segment", northwind.tracked(now(loop)))  # accepted without a broker
+    loop.kill("ingest")
+    loop.stack.postgres.kill()
+    loop.run("up", "--no-demo")
+    loop.webhook("segment", northwind.tracked(now(loop)))
+    assert case(loop, story)["outcome"] == "saved"
     audit = loop.run("verify", check=False)
     assert audit.returncode == 0, audit.stdout
 
