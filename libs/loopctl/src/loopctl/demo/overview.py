@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from loopctl import business_time
@@ -22,6 +23,8 @@ STEADY = 2.0
 """Points within which a score counts as steady."""
 STYLES = {"green": "green", "amber": "yellow", "red": "red", "critical": "red", "at_risk": "yellow"}
 ASKED_AT_ONCE = 8
+WIDTH_OF_A_FILE = 180
+"""Columns of the table where no terminal says how wide it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,26 +139,29 @@ def show(found: list[Row]) -> None:
     for name in ("MRR", "at risk", "score", "30 d", "risk"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("reason", "case", "owner"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", min_width=10)
     for row in found:
         table.add_row(*_cells(row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH_OF_A_FILE)
+    console.print(table)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     style = STYLES.get(row.band, "dim")
     score = "–" if row.score is None else f"{row.score:.0f}"
     return (
-        row.client,
+        escape(row.client),
         row.tier,
         _money(row.mrr, row.currency),
         _money(row.mrr_at_risk, row.currency) if row.mrr_at_risk else "",
         f"[{style}]{row.band} {score}[/]",
         _arrow(row.trend),
         _risk(row),
-        row.reason,
+        escape(row.reason),
         row.case,
-        row.owner.split("@")[0],
+        escape(row.owner.split("@")[0]),
     )
 
 
