@@ -7,7 +7,7 @@ late fact, a new template or a rescheduled date needs no repair.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from health.domain.moments import DAY
@@ -70,7 +70,7 @@ class Phase:
     ends_when: Rule | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Template:
     """A journey map as shipped or uploaded; `owners` fill in where a client has no CSM."""
 
@@ -81,6 +81,10 @@ class Template:
     default_owner: str
     late_after_days: tuple[int, ...]
     segments: tuple[str, ...] = ()
+    names: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", frozenset(shipped.name for shipped in self.milestones))
 
 
 EMPTY = Template("none", 0, (), (), "", ())
@@ -107,9 +111,8 @@ def plan(state: ClientState, template: Template) -> list[Item]:
         if due is None and (entry is None or entry[3] is None):
             continue
         items.append(_item(shipped, entry, due, state, template))
-    shipped_names = {shipped.name for shipped in template.milestones}
     for name, entry in known.items():
-        if name not in shipped_names and entry[3] is not None:
+        if name not in template.names and entry[3] is not None:
             phase, owner, kpi, due, first, done, value, moved, mark = entry
             first = due if first is None else first
             items.append(Item(name, phase or "", owner or template.default_owner, kpi or name, due, first, done, value,
@@ -140,6 +143,32 @@ def _item(
         mark,  # type: ignore[arg-type]
         shipped.title,
     )
+
+
+def punctuality(state: ClientState, template: Template, now: int, since: int) -> tuple[int, int]:
+    """(milestones due by `now` or hit before, two points for each in time and one for each late), without building
+    the plan: every score asks. What was due before `since` counts only while it is not done."""
+    past = onboarded_before_us(state)
+    known = state.milestones
+    dates = [(entry[3], entry[5]) for name, entry in known.items() if name not in template.names]
+    for shipped in template.milestones:
+        entry = known.get(shipped.name)
+        if entry is None and past and shipped.onboarding:
+            continue
+        due, done = (entry[3], entry[5]) if entry is not None else (None, None)
+        due = shipped.due(state) if due is None else due
+        if due is not None:
+            dates.append((due, shipped.hit(state, due) if done is None else done))
+    due_by_now = points = 0
+    for due, done in dates:
+        if due is None:
+            continue
+        if done is None:
+            due_by_now += due <= now
+        elif due >= since:
+            due_by_now += 1
+            points += 2 if done <= due else 1
+    return due_by_now, points
 
 
 def current_phase(state: ClientState, template: Template, items: Iterable[Item]) -> str | None:

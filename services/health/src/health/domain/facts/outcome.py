@@ -38,16 +38,7 @@ def milestones_on_time(state: ClientState, at: At, params: Params) -> Measure | 
     marks = (state.marks.get("milestone"), state.marks.get("hand_off"))
     if marks == (None, None):
         return None
-    points = due = 0
-    since = at.now - params["forget"] * DAY
-    for item in journey.plan(state, at.template):
-        if item.due > at.now and (item.done is None or item.done > at.now):
-            continue
-        if item.due < since and item.done is not None:
-            continue
-        due += 1
-        if item.done is not None:
-            points += 2 if item.done <= item.due else 1
+    due, points = journey.punctuality(state, at.template, at.now, at.now - params["forget"] * DAY)
     if not due:
         return None
     return Measure(RATIO * points // (2 * due), at.day, marks)
