@@ -22,10 +22,12 @@ import psutil
 from loopctl import provision
 from loopctl.local import ports
 from loopctl.local.locking import exclusive
+from loopctl.local.processes import PidFile
 from loopctl.paths import SERVICES
 from loopctl.stack import LOCAL_PARTITIONS, PORT_SPAN, Stack
 
 KEEP = "CSL_TEST_DATA"
+PREFIX = "csl-test-"
 
 
 @dataclass
@@ -131,8 +133,7 @@ class TestStack:
         self.stack.postgres.restore(file, self.database)
 
     def stop(self) -> None:
-        self.stack.kafka.stop()
-        self.stack.postgres.stop()
+        _stop(self.stack)
 
     def _need_private(self) -> None:
         assert self.private, "this stack is shared: a test that stops servers asks for `private_stack`"
@@ -180,9 +181,29 @@ def start(folder: Path) -> Stack:
 
 def _new_folder() -> Path:
     """Other users may pass through: PostgreSQL runs as one when we are root."""
-    folder = Path(tempfile.mkdtemp(prefix="csl-test-"))
+    _sweep()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     folder.chmod(0o711)
+    _owner(folder).write(os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid())
     return folder / "stack"
+
+
+def _owner(folder: Path) -> PidFile:
+    """The pytest that a folder belongs to."""
+    return PidFile(folder / "owner.pid")
+
+
+def _sweep() -> None:
+    """Stop what a killed pytest left behind; a folder whose pytest lives is left alone."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if _owner(folder).path.exists() and _owner(folder).process() is None:
+            _stop(Stack.at(folder / "stack"))
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stop(stack: Stack) -> None:
+    stack.kafka.stop()
+    stack.postgres.stop()
 
 
 @contextmanager
@@ -230,9 +251,7 @@ def _leave(run_folder: Path, folder: Path) -> None:
         if users > 1:
             return
         note.unlink()
-        stack = Stack.at(folder)
-        stack.kafka.stop()
-        stack.postgres.stop()
+        _stop(Stack.at(folder))
         shutil.rmtree(folder.parent, ignore_errors=True)
 
 
@@ -243,9 +262,7 @@ def main(arguments: list[str]) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         sys.stdout.write(f"{start(folder).folder}\n")
     else:
-        stack = Stack.at(folder)
-        stack.kafka.stop()
-        stack.postgres.stop()
+        _stop(Stack.at(folder))
 
 
 __all__ = ["SERVICES", "TestStack", "private_stack", "shared_stack"]

@@ -17,7 +17,9 @@ from loopctl.files import write_text
 from loopctl.stack import Stack
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-SLOWEST = 1.0
+SLOWEST, FASTEST = 1.0, 1e6
+ARRIVED = timedelta(milliseconds=50)
+"""So little behind wall time is there: readings of the two clocks are taken one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ def parse_wish(text: str, wall: datetime) -> Wish:
         scale = float(scale_text)
     except ValueError as error:
         raise WrongUsage(f"--clock {text}: SCALE is a number, e.g. 600 or 600@-30d") from error
-    if scale < SLOWEST:
-        raise WrongUsage(f"--clock {text}: business time runs at least as fast as wall time (SCALE >= 1)")
+    if not SLOWEST <= scale <= FASTEST:
+        raise WrongUsage(f"--clock {text}: business time runs at least as fast as wall time (1 <= SCALE <= 1e6)")
     start = parse_moment(start_text, wall) if start_text else None
     if start is not None and start > wall:
         raise WrongUsage(f"--clock {text}: business time is never ahead of wall time")
@@ -85,7 +87,8 @@ def lag(stack: Stack) -> timedelta:
     """How far business time is behind wall time."""
     wall = _wall()
     course = read(stack)
-    return wall - course.at(wall) if course else timedelta()
+    behind = wall - course.at(wall) if course else timedelta()
+    return behind if behind > ARRIVED else timedelta()
 
 
 def set_course(stack: Stack, scale: float, start: datetime | None = None, *, until: datetime | None = None) -> Course:
@@ -93,7 +96,10 @@ def set_course(stack: Stack, scale: float, start: datetime | None = None, *, unt
     _need_not_production(stack)
     wall = _wall()
     course = Course(wall=wall, business=min(start or now(stack), wall), scale=scale, until=until)
-    write_text(stack.clock_file, course.to_json())
+    if until is None and wall - course.business <= ARRIVED:
+        stack.clock_file.unlink(missing_ok=True)
+    else:
+        write_text(stack.clock_file, course.to_json())
     return course
 
 
@@ -102,7 +108,7 @@ def advance(stack: Stack, by: timedelta) -> datetime:
     _need_not_production(stack)
     course = read(stack)
     wall = _wall()
-    if course is None or course.at(wall) >= wall:
+    if course is None or not lag(stack):
         raise Problem(
             "Business time is wall time and is never ahead of it",
             remedy="start a stack in the past to move it: `loop up --data DIR --clock 1@-30d`",
@@ -117,7 +123,7 @@ def freeze(stack: Stack) -> None:
     if course is None:
         return
     wall = _wall()
-    if course.at(wall) >= wall:
+    if not lag(stack):
         stack.clock_file.unlink(missing_ok=True)
     elif course.scale > 0:
         stack.update(resume_scale=course.scale)
