@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from churn.domain.features import health as health_features
 from churn.domain.features import usage as usage_features
@@ -87,26 +88,39 @@ def health_trend(view: View) -> Words:
 def _level(view: View, weeks: list[int], noun: str) -> Words:
     if not view.has(noun):
         return {}
-    before = baseline(view, weeks)
-    now, since = _since_change(view, weeks, before)
+    usual = baseline(view, weeks)
+    change = _fall(view, weeks, usual)
+    if change is not None:
+        return {
+            f"{noun}_now": number(change.now),
+            f"{noun}_fell_from": number(change.before),
+            f"{noun}_since": change.since,
+        }
+    now = mean(weeks[:NOW_WEEKS])
     words = {f"{noun}_now": number(now)}
-    if now <= FELL * before and before >= 1:
-        words |= {f"{noun}_fell_from": number(before), f"{noun}_since": since}
-    elif now >= ROSE * before:
-        words[f"{noun}_rose_from"] = number(before)
+    if now >= ROSE * usual:
+        words[f"{noun}_rose_from"] = number(usual)
     return words
 
 
-def _since_change(view: View, weeks: list[int], before: float) -> tuple[float, str]:
-    """The weekly mean since the level left its own past, and the day on which that began.
+class _Fall(NamedTuple):
+    """Weekly means before and since a count left its own past, and the day on which that began."""
 
-    The change is dated by the unbroken run of the latest weeks that lie below half-way between before and now.
+    before: float
+    now: float
+    since: str
+
+
+def _fall(view: View, weeks: list[int], usual: float) -> _Fall | None:
+    """A fall against the client's own past, if there is one.
+
+    It is dated by the unbroken run of the latest weeks that lie below half-way between its past and now.
     """
     now = mean(weeks[:NOW_WEEKS])
-    if math.isnan(before) or now >= before:
-        return now, ""
-    half = (now + before) / 2
-    run = next((i for i, n in enumerate(weeks) if n > half), len(weeks))
-    run = min(max(1, run), NOW_WEEKS + max(0, view.baseline_weeks))
-    day = view.today - 7 * run + 1
-    return mean(weeks[:run]), on(day * DAY, view.moment)
+    if not (now <= FELL * usual and usual >= 1):
+        return None
+    known = weeks[: NOW_WEEKS + view.baseline_weeks]
+    half = (now + usual) / 2
+    run = max(1, next((i for i, n in enumerate(known) if n > half), len(known)))
+    before = mean(known[run:]) if run < len(known) else usual
+    return _Fall(before, mean(known[:run]), on((view.today - 7 * run + 1) * DAY, view.moment))

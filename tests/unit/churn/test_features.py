@@ -1,0 +1,182 @@
+"""Features by example, and that all of them behave where there is little to know."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+import pytest
+from churn.domain import health_track
+from churn.domain.features import BY_NAME, FEATURES, NAMES, extract
+from churn.domain.features.view import WEEKS
+from churn.domain.health_track import HealthTrack
+from churn.domain.moments import seconds
+from churn.domain.reasons import CODES
+from churn.domain.state import State
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.churn_world import MONDAY, Teller, beginning, money, turning_away, weekly_life
+
+DAYS = timedelta(days=1)
+START = MONDAY - 196 * DAYS
+
+
+def steady(weeks: int = 28) -> Teller:
+    return Teller().tell_all([*beginning(START), *weekly_life(START, weeks)])
+
+
+def test_names_are_unique_documented_and_enough():
+    assert len(set(NAMES)) == len(NAMES) >= 50
+    assert len(CODES) >= 15
+    for feature in FEATURES:
+        assert len(feature.doc) > 15, feature.name
+        assert feature.direction in (-1, 0, 1)
+
+
+def test_an_unknown_client_has_no_zeros_that_pretend_to_be_facts():
+    values = dict(zip(NAMES, extract(State(), HealthTrack(), seconds(MONDAY)), strict=True))
+    assert [name for name, value in values.items() if not math.isnan(value)] == ["good_signs"]
+
+
+def test_a_steady_client_shows_no_trend():
+    found = steady().features()
+    assert found["logins_trend"] == pytest.approx(0, abs=0.05)
+    assert found["usage_dip"] == pytest.approx(0, abs=0.05)
+    assert found["weeks_since_login"] == 0
+    assert found["login_weeks_active"] == 8
+    assert found["feature_depth"] == 1
+    assert found["seat_use"] == pytest.approx(17 / 20)
+    assert found["mrr_change"] == 0
+    assert found["sponsor_lost"] == 26
+
+
+def test_a_client_that_turns_away_shows_it_everywhere():
+    found = Teller().tell_all(turning_away(START)).features()
+    assert found["logins_trend"] < -1
+    assert found["logins_dip"] < -0.5
+    assert found["usage_trend"] < -1
+    assert found["sponsor_missing"] == 1
+    assert found["sponsor_lost"] == pytest.approx(4, abs=0.2)
+    assert found["mood_change"] < -0.5
+
+
+def test_daily_and_weekly_sources_read_the_same():
+    weekly, daily = Teller().tell_all(beginning(START)), Teller().tell_all(beginning(START))
+    for week in range(28):
+        weekly.tell("logged_in", START + timedelta(weeks=week, days=6), count=35)
+        for day in range(7):
+            daily.tell("logged_in", START + timedelta(weeks=week, days=day), count=5)
+    one, other = weekly.features(), daily.features()
+    for name in ("logins_level", "logins_trend", "logins_dip", "weeks_since_login", "login_weeks_active"):
+        assert one[name] == pytest.approx(other[name], abs=0.2), name
+
+
+def test_money_shows_overdue_downgrade_and_renewal():
+    teller = steady()
+    teller.tell("invoice_issued", MONDAY - 40 * DAYS, invoice_id="i", amount=money(1), due_on="2026-02-01")
+    teller.tell("subscription_changed", MONDAY - 5 * DAYS, subscription_id="s-1", mrr_after=money(250_000))
+    teller.tell("client_updated", MONDAY, renewal_on="2026-04-01")
+    found = teller.features()
+    assert found["invoice_overdue_days"] == pytest.approx(28.4, abs=0.1)
+    assert found["mrr_change"] == -0.5
+    assert found["days_to_renewal"] == pytest.approx(29.6, abs=0.1)
+    teller.tell("invoice_paid", MONDAY, invoice_id="i")
+    assert teller.features()["invoice_overdue_days"] == 0
+    assert teller.features()["invoices_paid_late"] == 1
+
+
+def test_support_and_satisfaction():
+    teller = steady()
+    for n in range(3):
+        teller.tell("ticket_opened", MONDAY - 9 * DAYS, ticket_id=str(n), priority="urgent")
+    teller.tell("ticket_resolved", MONDAY - 8 * DAYS, ticket_id="0", csat={"score": 1, "scale_max": 5})
+    teller.tell("survey_answered", MONDAY - 80 * DAYS, survey="nps", score=9, scale_min=0, scale_max=10)
+    teller.tell("survey_answered", MONDAY - 8 * DAYS, survey="nps", score=4, scale_min=0, scale_max=10)
+    found = teller.features()
+    assert found["tickets_recent"] == 3
+    assert found["tickets_open"] == found["tickets_urgent"] == 2
+    assert found["ticket_oldest_days"] == 9
+    assert found["csat_level"] == 0
+    assert found["nps_change"] == pytest.approx(-0.5)
+
+
+def test_answers_that_take_longer():
+    teller = Teller().tell_all(beginning(START))
+    for n in range(10):
+        asked = START + n * 18 * DAYS
+        teller.tell("message_exchanged", asked, message_id=f"q{n}", channel="email", direction="outbound")
+        hours = 6 if n < 7 else 60
+        teller.tell(
+            "message_exchanged",
+            asked + timedelta(hours=hours),
+            message_id=f"a{n}",
+            channel="email",
+            direction="inbound",
+            reading={"words": 40 if n < 7 else 8},
+        )
+    teller.tell("message_exchanged", MONDAY - 3 * DAYS, message_id="q", channel="email", direction="outbound")
+    found = teller.features()
+    assert found["reply_hours"] == 60
+    assert found["reply_trend"] > 0.7
+    assert found["message_words"] < -0.5
+    assert found["silent_days"] == 3
+
+
+def test_health_is_read_as_it_was_known_and_never_across_models():
+    track = HealthTrack()
+
+    def scored(day: int, score: float, model: str = "loop") -> None:
+        at = MONDAY - day * DAYS
+        data = {"mode": "live", "score": score, "band": "amber", "model": model, "as_of": at.isoformat()}
+        health_track.add(track, {**data, "components": [{"name": "usage", "score": score}]})
+
+    for day in range(84, 0, -7):
+        scored(day, 50 + day / 4)
+    values = dict(zip(NAMES, extract(State(), track, seconds(MONDAY)), strict=True))
+    assert values["health_slope_90"] == pytest.approx(-7.5, abs=0.2)
+    assert values["component_usage"] == values["health_score"] == pytest.approx(51.75)
+    assert values["health_drop"] < -15
+    assert values["days_below_top"] == pytest.approx(84)
+    scored(0, 90, model="experience")
+    values = dict(zip(NAMES, extract(State(), track, seconds(MONDAY)), strict=True))
+    assert math.isnan(values["health_slope_90"])
+    assert values["health_drop"] == 0
+
+
+@given(order=st.permutations(list(range(12))))
+def test_a_health_track_does_not_depend_on_the_order_of_arrival(order: list[int]):
+    def data(n: int) -> dict:
+        at = MONDAY + timedelta(hours=7 * n)
+        return {"mode": "live", "score": float(n), "band": "red", "model": "loop", "as_of": at.isoformat()}
+
+    straight, mixed = HealthTrack(), HealthTrack()
+    for n in range(12):
+        health_track.add(straight, data(n))
+    for n in order:
+        health_track.add(mixed, data(n))
+    assert straight.days == mixed.days
+
+
+def test_restated_scores_are_not_what_was_known():
+    data = {"mode": "restated", "score": 1.0, "band": "red", "model": "loop", "as_of": MONDAY.isoformat()}
+    assert not health_track.add(HealthTrack(), data).days
+
+
+@given(
+    logins=st.lists(st.tuples(st.integers(0, 250), st.integers(0, 500)), max_size=60),
+    moment=st.integers(0, 400),
+)
+def test_no_history_makes_a_feature_fail(logins: list[tuple[int, int]], moment: int):
+    teller = Teller().tell_all(beginning(START))
+    for day, n in sorted(logins):
+        teller.tell("logged_in", START + day * DAYS, count=n)
+        teller.tell("usage_recorded", START + day * DAYS, feature="reports", quantity=n)
+    values = extract(teller.state, HealthTrack(), seconds(START + max(moment, 251) * DAYS))
+    assert len(values) == len(NAMES)
+    assert all(math.isnan(v) or math.isfinite(v) for v in values)
+
+
+def test_windows_cover_what_they_say():
+    assert WEEKS == 16
+    assert BY_NAME["logins_trend"].doc.startswith("ln of weekly logins")

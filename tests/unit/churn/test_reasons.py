@@ -1,0 +1,147 @@
+"""Reasons are sentences made of facts, and the scorecard counts signs."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+import pytest
+from churn.adapters.policy_files import load_policy
+from churn.domain import facts, scorecard
+from churn.domain.assessment import Level
+from churn.domain.features import NAMES, values
+from churn.domain.policy import placeholders
+from churn.domain.reasons import CODES, explain
+from churn.domain.saying import number, on, plural
+from common.settings import REPOSITORY_CONFIG
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.churn_world import MONDAY, Teller, beginning, money, turning_away, weekly_life
+
+POLICY = load_policy(REPOSITORY_CONFIG)
+DAYS = timedelta(days=1)
+START = MONDAY - 196 * DAYS
+
+
+def said(teller: Teller, code: str, *, raising: bool = True) -> str:
+    reasons = explain({code: 1.0 if raising else -1.0}, teller.view(), POLICY)
+    return reasons[0].text
+
+
+def test_a_client_that_turned_away_is_described_as_a_colleague_would():
+    teller = Teller().tell_all(turning_away(START))
+    assert said(teller, "logins") == "logins fell from 34 to 6 a week since 3 Feb"
+    assert said(teller, "sponsor") == "sponsor left on 2 Feb, nobody has taken over"
+    assert said(teller, "mood").startswith("the mood of what they write turned from +0.4 to ")
+
+
+def test_sentences_for_single_facts():
+    teller = Teller().tell_all([*beginning(START), *weekly_life(START, 20)])
+    assert said(teller, "logins") == "no login for 62 days; there were 34 a week before"
+    teller.tell("invoice_issued", MONDAY - 40 * DAYS, invoice_id="i", amount=money(1), due_on="2026-02-01")
+    assert said(teller, "invoices") == "an invoice is 28 days overdue"
+    teller.tell("subscription_changed", MONDAY - 2 * DAYS, subscription_id="s-1", mrr_after=money(400_000))
+    assert said(teller, "revenue") == "recurring revenue fell by 20 % in 90 days"
+    teller.tell("competitor_mentioned", MONDAY - 9 * DAYS)
+    assert said(teller, "competitor") == "a competitor came up on 21 Feb"
+    assert said(teller, "features") == "2 of 2 key features unused for four weeks (reports, alerts)"
+    assert said(teller, "sponsor", raising=False) == "a sponsor is in place"
+
+
+def test_single_events_are_linked():
+    teller = Teller().tell_all(beginning(START)).tell("contact_left", MONDAY - DAYS, contact_id="ada")
+    reason = explain({"sponsor": 0.9}, teller.view(), POLICY)[0]
+    assert reason.model_dump()["events"] == ("event-6",)
+
+
+def test_strongest_first_up_to_five_that_raise_and_three_that_lower():
+    groups = {code: (n + 1) / 10 * (-1) ** n for n, code in enumerate(CODES)}
+    reasons = explain(groups, Teller().tell_all(beginning(START)).view(), POLICY)
+    signs = [r.contribution > 0 for r in reasons]
+    assert signs == [True] * 5 + [False] * 3
+    assert [abs(r.contribution) for r in reasons[:5]] == sorted(
+        (abs(r.contribution) for r in reasons[:5]), reverse=True
+    )
+
+
+def test_weak_contributions_get_no_sentence():
+    assert explain({"logins": 0.01, "mood": -0.02}, Teller().view(), POLICY) == ()
+
+
+@given(
+    code=st.sampled_from(CODES),
+    raising=st.booleans(),
+    weeks=st.integers(0, 28),
+    badly=st.integers(0, 12),
+    ahead=st.integers(0, 90),
+)
+def test_every_reason_can_be_said_of_any_client(code: str, raising: bool, weeks: int, badly: int, ahead: int):
+    teller = Teller().tell_all(turning_away(START, well=weeks, badly=badly))
+    view = teller.view(MONDAY + ahead * DAYS)
+    text = explain({code: 1.0 if raising else -1.0}, view, POLICY)[0].text
+    assert text
+    assert "{" not in text
+    assert "nan" not in text.split()
+
+
+def test_every_placeholder_is_a_fact_that_somebody_makes():
+    import inspect
+
+    from churn.domain import facts_usage
+
+    source = inspect.getsource(facts) + inspect.getsource(facts_usage)
+    for code, sentences in POLICY.sentences.items():
+        for sentence in sentences.raises + sentences.lowers:
+            for name in placeholders(sentence):
+                generic = name.replace("logins_", "_").replace("usage_", "_")
+                assert f"{name}=" in source or f'"{name}"' in source or f"{generic}" in source, (code, name)
+
+
+def test_how_things_are_said():
+    assert [number(v) for v in (9.04, 9.96, 34.4, 0.25)] == ["9", "10", "34", "0.2"]
+    assert (plural(1, "ticket"), plural(3, "ticket")) == ("1 ticket", "3 tickets")
+    second = int(MONDAY.timestamp())
+    assert (on(second, second), on(second, second + 400 * 86_400)) == ("2 Mar", "2 Mar 2026")
+
+
+def tally(teller: Teller) -> scorecard.Tally:
+    return scorecard.tally(values(teller.view()), POLICY.scorecard)
+
+
+def test_the_scorecard_flags_signs_of_several_families():
+    found = tally(Teller().tell_all(turning_away(START)))
+    assert found.level is Level.HIGH
+    assert {"usage", "relationship", "mood"} <= found.families
+
+
+def test_one_family_alone_is_never_enough():
+    features = [math.nan] * len(NAMES)
+    for sign in POLICY.scorecard.signs:
+        if sign.family == "relationship":
+            limit = sign.at_least if sign.at_least is not None else sign.at_most
+            features[NAMES.index(sign.feature)] = float(limit or 0)
+    found = scorecard.tally(features, POLICY.scorecard)
+    assert found.points >= POLICY.scorecard.flag_at
+    assert found.families == {"relationship"}
+    assert found.level is Level.BETWEEN
+
+
+def test_signs_of_the_same_reason_count_once():
+    features = [math.nan] * len(NAMES)
+    features[NAMES.index("logins_trend")] = -2.0
+    features[NAMES.index("weeks_since_login")] = 5.0
+    found = scorecard.tally(features, POLICY.scorecard)
+    assert found.by_reason == {"logins": 25.0}
+
+
+def test_a_healthy_client_has_no_points():
+    found = tally(Teller().tell_all([*beginning(START), *weekly_life(START, 28)]))
+    assert found.points == 0
+    assert found.level is Level.LOW
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_reason_has_its_own_words(code: str):
+    sentences = POLICY.sentences[code]
+    assert len(sentences.raises) + len(sentences.lowers) >= 2
