@@ -148,8 +148,10 @@ def _wish(train_until: str | None, horizon: int, grid: int, min_tenure: int) -> 
 def _table(events: str, scores: Path | None, wish: Wish) -> Table:
     from churn import dataset
 
+    from loopctl.health_commands import training_replay
+
     content = sys.stdin.buffer.read() if events == "-" else _bytes(Path(events))
-    table = dataset.build(content, _bytes(scores) if scores else None, wish, _replay())
+    table = dataset.build(content, _bytes(scores) if scores else None, wish, training_replay())
     if not len(table):
         why = table.refusals[0] if table.refusals else "no client with an outcome that is known"
         raise Problem(f"{events} gives nothing to learn from ({why})", remedy="check it with `loop import --help`")
@@ -161,13 +163,6 @@ def _bytes(file: Path) -> bytes:
         return file.read_bytes()
     except FileNotFoundError as error:
         raise Problem(f"there is no file {file}", remedy="name one in import form (NDJSON)") from error
-
-
-def _replay() -> Any:
-    """Health's own replay, which works out the scores that clients would have had."""
-    from loopctl.health_commands import training_replay
-
-    return training_replay()
 
 
 def _trained(table: Table, wish: Wish, simulated: bool) -> Trained:
