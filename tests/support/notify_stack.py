@@ -26,6 +26,7 @@ from common.timers import TimerWorker
 from loopctl.catcher import mail
 from loopctl.catcher.__main__ import build as build_catcher
 from loopctl.catcher.faults import Fault, Faults
+from loopctl.catcher.parts import Parts
 from loopctl.catcher.press import Presser
 from loopctl.catcher.store import Caught, Store
 from notify import api, handlers
@@ -42,7 +43,7 @@ from sqlalchemy import text
 
 from tests.support.notify_world import event, registered
 
-TIMEOUT = 0.6
+TIMEOUT = 2.0
 """Wall seconds that notify waits for a target in tests that let one hang."""
 
 
@@ -64,7 +65,7 @@ class CatcherStack:
 
     async def __aenter__(self) -> Self:
         self._smtp = await mail.serve(self.store, self.faults, "127.0.0.1", self.smtp_port)
-        app = build_catcher(self.store, self.faults, self.presser)
+        app = build_catcher(Parts(self.store, self.faults, self.presser))
         config = uvicorn.Config(
             app, port=self.http_port, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
         )
@@ -119,9 +120,10 @@ class NotifyStack:
             self.settings,
             database=self.database,
             clock=clock,
-            routers=[api.router(self.desk, LOCAL_SIGNING_SECRET)],
+            routers=api.ROUTERS,
             title="Notify",
         )
+        self._app.state.desk = self.desk
 
     async def __aenter__(self) -> Self:
         await self._load_rules()

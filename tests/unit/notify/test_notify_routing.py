@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from common.contracts.base import Data
 from hypothesis import given
 from hypothesis import strategies as st
 from notify.domain.card import CARD, Card, CaseCard
@@ -147,10 +148,10 @@ def test_a_delivery_is_named_by_its_cause() -> None:
 # Cards
 
 
-def fold(*bodies: object) -> Card:
+def fold(*bodies: Data) -> Card:
     card = CARD.empty(CLIENT)
     for nth, body in enumerate(bodies):
-        event = world.event(body, CLIENT, at=NOW + timedelta(minutes=nth))  # type: ignore[arg-type]  # bodies
+        event = world.event(body, CLIENT, at=NOW + timedelta(minutes=nth))
         card = CARD.load(CARD.dump(CARD.apply(card, event)))
     return card
 

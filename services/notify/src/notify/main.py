@@ -41,8 +41,9 @@ def build(settings: Settings) -> Service:
         clock=clock,
         title="Client Success Loop: notify",
         description="What happened reaches the right human once: deliveries, rules, preferences.",
-        routers=[api.router(desk, settings.slack_signing_secret.get_secret_value())],
+        routers=api.ROUTERS,
     )
+    app.state.desk = desk
     return Service(
         name="notify",
         settings=settings,

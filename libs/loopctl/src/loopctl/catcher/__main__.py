@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from loopctl.catcher import api, hubspot, mail, pages, slack
 from loopctl.catcher.faults import Faults
+from loopctl.catcher.parts import Parts
 from loopctl.catcher.press import Presser
 from loopctl.catcher.store import Store
 
@@ -32,12 +33,13 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def build(store: Store, faults: Faults, presser: Presser) -> FastAPI:
+def build(parts: Parts) -> FastAPI:
+    """The catcher's HTTP side."""
     app = FastAPI(title="The catcher", description="What people would have received.", version="1")
-    app.include_router(api.router(store, faults, presser))
-    app.include_router(slack.router(slack.SlackApi(store, faults)))
-    app.include_router(hubspot.router(store, faults))
-    app.include_router(pages.router(store, presser))
+    app.state.parts = parts
+    app.state.slack = slack.SlackApi(parts.store)
+    for router in (api.router, slack.router, hubspot.router, pages.router):
+        app.include_router(router)
     return app
 
 
@@ -47,7 +49,7 @@ async def serve(options: argparse.Namespace) -> None:
     presser = Presser(store, options.interactions_url or default_url, options.signing_secret)
     smtp = await mail.serve(store, faults, options.host, options.smtp_port)
     config = uvicorn.Config(
-        build(store, faults, presser),
+        build(Parts(store, faults, presser)),
         host=options.host,
         port=options.http_port,
         log_level="warning",

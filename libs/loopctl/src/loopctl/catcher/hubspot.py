@@ -10,7 +10,8 @@ from uuid import uuid4
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from loopctl.catcher.faults import Fault, Faults
+from loopctl.catcher.faults import Fault
+from loopctl.catcher.parts import Own, Parts
 from loopctl.catcher.store import Caught, Store, wall_now
 
 BASE = "/hubspot/crm/v3"
@@ -101,50 +102,51 @@ def _headline(properties: dict[str, Any]) -> str:
     return f"{band or 'written'} {score if score is not None else ''}".strip()
 
 
-def router(store: Store, faults: Faults) -> APIRouter:
-    routes = APIRouter()
-    crm = Crm(store)
+router = APIRouter()
 
-    async def gate(request: Request) -> Response | None:
-        """The failure that was asked for, or a missing token; None when the request may go on."""
-        fault = faults.take("crm", request.method)
-        if fault and (answer := refused(fault)):
-            return answer
-        if fault:
-            if fault.kind == "hang_after" and request.method == "PATCH":
-                crm.patch(request.path_params["company"], (await request.json())["properties"])
-            await asyncio.sleep(fault.hang_seconds)
-            return Response("timeout", status_code=504)
-        if not request.headers.get("authorization", "").startswith("Bearer "):
-            return error(401, "INVALID_AUTHENTICATION", "Authentication credentials not found.")
-        return None
 
-    @routes.patch(BASE + "/objects/companies/{company}")
-    async def patch(company: str, request: Request) -> Response:
-        if stopped := await gate(request):
-            return stopped
-        return crm.patch(company, (await request.json()).get("properties", {}))
+async def gate(request: Request, own: Parts) -> Response | None:
+    """The failure that was asked for, or a missing token; None when the request may go on."""
+    fault = own.faults.take("crm", request.method)
+    if fault and (answer := refused(fault)):
+        return answer
+    if fault:
+        if fault.kind == "hang_after" and request.method == "PATCH":
+            Crm(own.store).patch(request.path_params["company"], (await request.json())["properties"])
+        await asyncio.sleep(fault.hang_seconds)
+        return Response("timeout", status_code=504)
+    if not request.headers.get("authorization", "").startswith("Bearer "):
+        return error(401, "INVALID_AUTHENTICATION", "Authentication credentials not found.")
+    return None
 
-    @routes.get(BASE + "/objects/companies/{company}")
-    async def read(company: str, request: Request) -> Response:
-        if stopped := await gate(request):
-            return stopped
-        return JSONResponse({"id": company, "properties": store.company(company), "archived": False})
 
-    @routes.post(BASE + "/properties/companies/groups")
-    async def add_group(request: Request) -> Response:
-        if stopped := await gate(request):
-            return stopped
-        return JSONResponse(await request.json(), status_code=201)
+@router.patch(BASE + "/objects/companies/{company}")
+async def patch(company: str, request: Request, own: Own) -> Response:
+    if stopped := await gate(request, own):
+        return stopped
+    return Crm(own.store).patch(company, (await request.json()).get("properties", {}))
 
-    @routes.post(BASE + "/properties/companies/batch/create")
-    async def add_properties(request: Request) -> Response:
-        if stopped := await gate(request):
-            return stopped
-        inputs = (await request.json())["inputs"]
-        created = [definition for definition in inputs if store.define_property(definition)]
-        if not created:
-            return error(409, "OBJECT_ALREADY_EXISTS", "Properties exist already.")
-        return JSONResponse({"status": "COMPLETE", "results": created}, status_code=201)
 
-    return routes
+@router.get(BASE + "/objects/companies/{company}")
+async def read(company: str, request: Request, own: Own) -> Response:
+    if stopped := await gate(request, own):
+        return stopped
+    return JSONResponse({"id": company, "properties": own.store.company(company), "archived": False})
+
+
+@router.post(BASE + "/properties/companies/groups")
+async def add_group(request: Request, own: Own) -> Response:
+    if stopped := await gate(request, own):
+        return stopped
+    return JSONResponse(await request.json(), status_code=201)
+
+
+@router.post(BASE + "/properties/companies/batch/create")
+async def add_properties(request: Request, own: Own) -> Response:
+    if stopped := await gate(request, own):
+        return stopped
+    inputs = (await request.json())["inputs"]
+    created = [definition for definition in inputs if own.store.define_property(definition)]
+    if not created:
+        return error(409, "OBJECT_ALREADY_EXISTS", "Properties exist already.")
+    return JSONResponse({"status": "COMPLETE", "results": created}, status_code=201)

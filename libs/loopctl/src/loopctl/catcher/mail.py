@@ -33,7 +33,7 @@ class MailCatcher:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  (aiosmtpd's name)
         fault = self.faults.take("email")
         if fault and (answer := refused(fault)):
             return answer

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 
-from loopctl.catcher.slack import TEAM_ID, slack_id
-from loopctl.catcher.store import Caught, Store
+from loopctl.catcher.slack_ids import TEAM_ID, slack_id
+from loopctl.catcher.store import CLOCK, Caught, Store
 
 ANSWER_WITHIN = 3.0
 """Seconds that Slack waits for an app (docs.slack.dev, "Handling user interaction")."""
@@ -59,7 +58,7 @@ class Presser:
         action = next((b for b in buttons if b.get("action_id") == action_id), None)
         if action is None:
             return 404
-        stamp = f"{time.time():.6f}"
+        stamp = f"{CLOCK.wall().timestamp():.6f}"
         body = urlencode({"payload": json.dumps(interaction(caught, action, stamp))})
         seconds = stamp.partition(".")[0]
         headers = {

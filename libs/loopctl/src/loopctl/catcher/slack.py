@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,11 +11,12 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from loopctl.catcher.faults import Fault, Faults
+from loopctl.catcher.faults import Fault
+from loopctl.catcher.parts import Own
+from loopctl.catcher.slack_ids import TEAM_ID, slack_id
 from loopctl.catcher.slack_limits import broken_blocks
-from loopctl.catcher.store import Caught, Store
+from loopctl.catcher.store import CLOCK, Caught, Store
 
-TEAM_ID = "T0LOCAL"
 BOT_ID = "B0LOOP"
 UNKNOWN_PEOPLE = ("nobody@", "unknown@")
 """Addresses that start like this have no Slack user, so that tests can meet `users_not_found`."""
@@ -28,17 +27,11 @@ Arguments = Mapping[str, Any]
 Answer = dict[str, Any]
 
 
-def slack_id(prefix: str, name: str) -> str:
-    """A stable id for a name: the same person has the same user and the same direct-message channel for ever."""
-    return prefix + hashlib.sha256(name.lower().encode()).hexdigest()[:10].upper()
-
-
 class SlackApi:
     """The methods. Each takes the decoded arguments and gives the JSON that Slack would."""
 
-    def __init__(self, store: Store, faults: Faults) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self.faults = faults
         self._last_ts = 0
         self.methods: dict[str, Callable[[Arguments], Answer]] = {
             "api.test": lambda _: {"ok": True},
@@ -163,7 +156,7 @@ class SlackApi:
 
     def _next_ts(self) -> str:
         """Unique in a channel, as Slack promises."""
-        self._last_ts = max(self._last_ts + 1, time.time_ns() // 1000)
+        self._last_ts = max(self._last_ts + 1, int(CLOCK.wall().timestamp() * 1_000_000))
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
 
 
@@ -199,28 +192,27 @@ def refused(fault: Fault) -> Response | None:
     return None
 
 
-def router(api: SlackApi) -> APIRouter:
-    routes = APIRouter()
+router = APIRouter()
 
-    @routes.api_route("/slack/api/{method}", methods=["GET", "POST"])
-    async def call(method: str, request: Request) -> Response:
-        fault = api.faults.take("slack", method)
-        if fault and (answer := refused(fault)):
-            return answer
-        if fault and fault.kind == "hang_before":
-            return await hang(fault)
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            return JSONResponse({"ok": False, "error": "not_authed"})
-        if not token.startswith("xox"):
-            return JSONResponse({"ok": False, "error": "invalid_auth"})
-        known = api.methods.get(method)
-        if known is None:
-            return JSONResponse({"ok": False, "error": "unknown_method"})
-        result = known(await arguments_of(request))
-        return await hang(fault) if fault else JSONResponse(result)
 
-    return routes
+@router.api_route("/slack/api/{method}", methods=["GET", "POST"])
+async def call(method: str, request: Request, own: Own) -> Response:
+    fault = own.faults.take("slack", method)
+    if fault and (answer := refused(fault)):
+        return answer
+    if fault and fault.kind == "hang_before":
+        return await hang(fault)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        return JSONResponse({"ok": False, "error": "not_authed"})
+    if not token.startswith("xox"):
+        return JSONResponse({"ok": False, "error": "invalid_auth"})
+    api: SlackApi = request.app.state.slack
+    known = api.methods.get(method)
+    if known is None:
+        return JSONResponse({"ok": False, "error": "unknown_method"})
+    result = known(await arguments_of(request))
+    return await hang(fault) if fault else JSONResponse(result)
 
 
 async def hang(fault: Fault) -> Response:

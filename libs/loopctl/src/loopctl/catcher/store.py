@@ -6,9 +6,10 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from common.clock import SystemClock
 
 Channel = Literal["slack", "email", "crm"]
 
@@ -34,6 +35,7 @@ CREATE TABLE IF NOT EXISTS pressed (caught_id INTEGER NOT NULL, action TEXT NOT 
     PRIMARY KEY (caught_id, action));
 """
 
+CLOCK = SystemClock()
 FILTERS = ("channel", "inbox", "delivery_id", "client_id", "case_id")
 
 
@@ -58,7 +60,7 @@ class Caught:
 
 def wall_now() -> str:
     """RFC 3339, UTC, milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return CLOCK.wall().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Store:

@@ -19,7 +19,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class BadRules(Exception):  # noqa: N818
+class BadRules(Exception):  # noqa: N818  (what is wrong with the file, not with the program)
     """The file cannot be used; the text says where and why."""
 
 

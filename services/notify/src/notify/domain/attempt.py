@@ -21,7 +21,7 @@ class Sent:
     """It was there already, from an attempt whose answer we never saw."""
 
 
-class NotSent(Exception):  # noqa: N818
+class NotSent(Exception):  # noqa: N818  (an outcome, like Refused)
     """The target did not take it, or we cannot know."""
 
     def __init__(
