@@ -16,7 +16,6 @@ from uuid import UUID
 import orjson
 from common.contracts.ids import derived_id
 
-from loopctl.console import say
 from loopctl.demo import listening, progress, script
 from loopctl.demo.behaviour import Happening
 from loopctl.demo.courier import Courier
@@ -28,8 +27,8 @@ from loopctl.demo.tempo import Tempo
 from loopctl.demo.vendors import noise, told
 from loopctl.stack import Stack
 
-FAST, WATCHFUL, CASE, STEP = 28_800.0, 14_400.0, 7_200.0, 3_600.0
-"""Business seconds a wall second: weeks pass; something is in the air; hours matter; minutes matter."""
+FAST, CASE, WATCHFUL, STEP = 28_800.0, 7_200.0, 5_400.0, 3_600.0
+"""Business seconds a wall second: days pass; deadlines are far; something is in the air; deadlines are near."""
 IN_THE_AIR = 0.35
 """Risk from which the play goes on more slowly."""
 REACTION = 20.0
@@ -99,9 +98,7 @@ class Play:
                 self._keep()
 
     def tell(self, line: str) -> None:
-        """One line of the story: business time, wall time since the beginning, what happened."""
-        wall = int(self.progress.seconds_played())
-        say(f"{self.tempo.now():%d %b %H:%M}  {wall // 60}:{wall % 60:02d}  {line}")
+        progress.tell(self.stack, self.progress, line)
 
     def _keep(self) -> None:
         self.progress.told = sorted(self.story.told)
@@ -160,11 +157,15 @@ class Play:
 
     # chapters
 
-    async def _play_beat(self, beat: Beat, scale: float, *, awaited: bool = True) -> None:
+    async def _play_beat(
+        self, beat: Beat, scale: float, *, awaited: bool = True, stop: Callable[[], bool] = lambda: False
+    ) -> None:
         """Go to a scripted happening, send it, and give the loop time to answer."""
         if self.progress.is_done(beat.name):
             return
-        await self._until(beat.happening.at, scale)
+        await self._until(beat.happening.at, scale, stop)
+        if stop():
+            return
         heard = self.known.assessments
         if beat.says:
             self.tell(f"client   {self.hero.name}: {beat.says}")
@@ -181,7 +182,8 @@ class Play:
                 break
             if beat.name == script.NEEDS_MODEL:
                 await self._wait(self.trained, "the churn model to be trained", 180)
-            await self._play_beat(beat, WATCHFUL if (self.known.risk or 0) >= IN_THE_AIR else FAST)
+            calm = (self.known.risk or 0) < IN_THE_AIR
+            await self._play_beat(beat, FAST if calm else WATCHFUL, stop=lambda: self.known.flagged_at is not None)
         if self.progress.flagged:
             return
         if await self._wait(lambda: self.known.flagged_at is not None, "a flag", 240) and self.known.flagged_at:
@@ -225,12 +227,12 @@ class Play:
         for beat in script.rescue(self.hero, self.world.began, flag):
             if beat.happening.at > closing:
                 await self._close_as_saved(closing)
-            await self._play_beat(beat, WATCHFUL)
+            await self._play_beat(beat, FAST)
 
     async def _close_as_saved(self, at: datetime) -> None:
         if self.progress.is_done("saved"):
             return
-        await self._until(at, WATCHFUL, stop=self._is_closed)
+        await self._until(at, FAST, stop=self._is_closed)
         if not self._is_closed() and self.known.case is not None:
             reason = "the export is mended, the invoice is paid, they stay"
             self.tell(f"csm      {self.hero.csm} closes the case: {reason}")

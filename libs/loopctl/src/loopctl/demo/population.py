@@ -22,12 +22,12 @@ HISTORY = timedelta(weeks=36)
 FIRST_WEEKS = 10
 CANDIDATES = 12
 """Simulated clients from whom one of ours is chosen."""
-PLAY = timedelta(days=24)
+PLAY = timedelta(days=21)
 """Business time that the demo plays through before it arrives at now."""
 AFTERWARDS_WEEKS = 26
 """How long our clients go on living after the demo arrived at now."""
 PAST_LATENTS, PRESENT_LATENTS = 3, 4
-HERO_ENGAGEMENT = (-0.8, -1.8, -9.0, -9.0, -9.0, 0.2, 0.5, 0.5)
+HERO_ENGAGEMENT = (-0.8, -1.8, -9.0, -9.0, -1.4, 0.3, 0.5, 0.5)
 """The hero's engagement from three weeks before the play on, a week each; all is well before and afterwards."""
 
 

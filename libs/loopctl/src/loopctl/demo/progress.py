@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from loopctl import playing
+from loopctl import business_time, playing
+from loopctl.console import say
 from loopctl.demo.portfolio import SEED, world_name
 from loopctl.stack import Stack
 
@@ -53,6 +54,12 @@ class Progress:
     def seconds_played(self) -> float:
         """Wall seconds since the play began."""
         return (datetime.now(UTC) - datetime.fromisoformat(self.wall_began)).total_seconds()
+
+
+def tell(stack: Stack, progress: Progress, line: str) -> None:
+    """One line of the story: business time, wall time since the play began, what happened."""
+    wall = int(progress.seconds_played())
+    say(f"{business_time.now(stack):%d %b %H:%M}  {wall // 60}:{wall % 60:02d}  {line}")
 
 
 def load(stack: Stack) -> Progress:

@@ -35,30 +35,30 @@ class Beat:
 
 
 def decline(hero: Member, began: datetime) -> list[Beat]:
-    """Ten days in which a client that has stopped logging in loses its sponsor and its patience, too."""
+    """A week in which a client that has stopped logging in loses its patience, and then its sponsor."""
     sponsor = hero.contact("sponsor")
     at = _clock(began)
     invoice = {"invoice_id": _bill(hero), "amount": {"amount": hero.mrr, "currency": "USD"}}
-    due = (began - timedelta(days=1)).date().isoformat()
+    due = (began - timedelta(days=6)).date().isoformat()
     gone = {"contact_id": sponsor.contact_id, "role_before": "sponsor"}
     return [
         Beat("invoice", "", Happening(at(0, 13), "stripe", "invoice_issued", {**invoice, "due_on": due})),
-        _ticket(hero, "slow", at(1, 10), "annoyed", words.ANNOYED[0]),
-        Beat("goals", "its goals slip: 44 of 100 hours saved (our own report)", _kpi(at(2, 9), 44)),
-        Beat("sponsor_left", f"{sponsor.name}, its sponsor, leaves (HubSpot)",
-             Happening(at(3, 9), "hubspot", "contact_left", gone)),
-        _ticket(hero, "again", at(3, 16), "annoyed", words.ANNOYED[1]),
+        _ticket(hero, "slow", at(0, 16), "annoyed", words.ANNOYED[0]),
+        Beat("goals", "its goals slip: 26 of 100 hours saved (our own report)", _kpi(at(1, 9), 26)),
+        _ticket(hero, "again", at(1, 16), "annoyed", words.ANNOYED[1]),
         Beat("payment_failed", "a payment fails (Stripe)",
-             Happening(at(4, 8), "stripe", "payment_failed", {**invoice, "attempt": 1})),
-        _ticket(hero, "trust", at(5, 11), "angry", words.ANGRY[0]),
-        Beat("nps", "answers our survey: 2 of 10", _nps(at(6, 9), 2)),
-        _ticket(hero, "stopped", at(6, 15), "angry", words.ANGRY[1]),
-        _ticket(hero, "awful", at(7, 14), "angry", words.ANGRY[2]),
+             Happening(at(2, 8), "stripe", "payment_failed", {**invoice, "attempt": 1})),
+        _ticket(hero, "trust", at(2, 15), "angry", words.ANGRY[0]),
+        Beat("nps", "answers our survey: 2 of 10", _nps(at(3, 9), 2)),
+        _ticket(hero, "stopped", at(3, 15), "angry", words.ANGRY[1]),
+        _ticket(hero, "awful", at(4, 10), "angry", words.ANGRY[2]),
+        Beat("sponsor_left", f"{sponsor.name}, its sponsor, leaves (HubSpot)",
+             Happening(at(5, 9), "hubspot", "contact_left", gone)),
         Beat("overdue", "the invoice is overdue (Stripe)",
-             Happening(at(8, 8), "stripe", "invoice_overdue", {**invoice, "days": 9})),
-        _ticket(hero, "competitor", at(8, 15), "angry", words.ANGRY[3]),
-        _ticket(hero, "cancel", at(9, 9), "angry", words.ANGRY[4]),
-        _ticket(hero, "nothing", at(10, 9), "angry", words.ANGRY[0]),
+             Happening(at(5, 12), "stripe", "invoice_overdue", {**invoice, "days": 11})),
+        _ticket(hero, "competitor", at(5, 15), "angry", words.ANGRY[3]),
+        _ticket(hero, "cancel", at(6, 9), "angry", words.ANGRY[4]),
+        _ticket(hero, "nothing", at(7, 9), "angry", words.ANGRY[0]),
     ]  # fmt: skip
 
 

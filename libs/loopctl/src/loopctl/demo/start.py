@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 from loopctl import playing
 from loopctl.api import Api
-from loopctl.console import say
 from loopctl.demo import history, listening, progress, training
 from loopctl.demo.play import Play
 from loopctl.demo.population import PLAY, present
@@ -47,8 +47,8 @@ def play(stack: Stack) -> None:
     with ThreadPoolExecutor(1) as pool:
         trained = pool.submit(_train, stack, known)
         _import(stack, known)
+        trained.add_done_callback(lambda done: _say_failure(stack, known, done))
         asyncio.run(Play(stack, known, trained.done).perform())
-        _say_failure(trained)
     playing.record(stack, state=playing.DONE)
 
 
@@ -65,7 +65,8 @@ def _import(stack: Stack, known: progress.Progress) -> None:
         raise Problem(f"Lines of the demo's history were refused: {answer['not_taken'][:3]}", remedy="tell its authors")
     known.imported = True
     progress.save(stack, known)
-    say(f"import   {lines:,} events of the past of {known.clients} clients; history never acts: no message was sent")
+    told = f"{lines:,} events of the past of {known.clients} clients: history never acts, so no message is sent"
+    progress.tell(stack, known, f"import   {told}")
 
 
 def _train(stack: Stack, known: progress.Progress) -> None:
@@ -79,10 +80,21 @@ def _train(stack: Stack, known: progress.Progress) -> None:
                       remedy="look at `loop churn train --help`")  # fmt: skip
     known.trained = True
     progress.save(stack, known)
-    say(f"churn    a model was trained on {training.FILE} [simulated data]")
+    progress.tell(stack, known, f"churn    {_summary(done.stdout)} [trained on simulated data]")
 
 
-def _say_failure(trained: Future[None]) -> None:
+def _summary(output: str) -> str:
+    """What `loop churn train --json` printed, in a line."""
+    told = json.loads(output)
+    leavers, high = told["leavers"]["all"], told["above"]["0.6"]
+    return (
+        f"model {told['version']} is in service: {told['clients']:,} past clients, {leavers} of whom left; AUC "
+        f"{told['auc']['value']:.2f}; of moments at 60 % and more {high['precision'] or 0:.0%} were followed by leaving"
+    )
+
+
+def _say_failure(stack: Stack, known: progress.Progress, trained: Future[None]) -> None:
+    """Without a model the play goes on with the scorecard, and says so."""
     error = trained.exception()
     if error is not None:
-        say(f"churn    {error}")
+        progress.tell(stack, known, f"churn    {error}")

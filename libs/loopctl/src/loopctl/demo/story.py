@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 NOTEWORTHY = 0.1
 """How much a risk must have moved to be told again."""
 SHOWN_REASONS = 3
+ALSO_BY_MAIL = timedelta(hours=3)
+WORSE = ("amber", "red")
 BAND_WORDS = {"green": "green", "amber": "AMBER", "red": "RED", "unknown": "unknown"}
 
 Event = Mapping[str, Any]
@@ -35,6 +37,8 @@ class Knowledge:
     done: set[str] = field(default_factory=set)
     outcome: str | None = None
     messages: int = 0
+    said: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
+    """(recipient, rule) of messages, and when the last was: the same by e-mail is not told again."""
     seen: set[str] = field(default_factory=set)
     """Clients that have a live score."""
 
@@ -82,6 +86,8 @@ class Story:
 
     def band_changed(self, data: Event, name: str) -> list[str]:
         self.scored(data, name)
+        if "unknown" in (data["band"], data.get("band_before")) and data["band"] not in WORSE:
+            return []
         before, now = data.get("band_before"), data["band"]
         moves = "; ".join(move["text"] for move in data.get("moves", ())[:SHOWN_REASONS] if move.get("text"))
         lines = [f"health   {name} is {BAND_WORDS.get(now, now)}: score {_score(data)} (was {before})"]
@@ -150,7 +156,7 @@ class Story:
 
     def step_breached(self, data: Event, name: str) -> list[str]:
         self.known.breached.add(str(data["step"]))
-        return [f"case     BREACH: {data['step']} was due {_moment(data['due_at'])}; the line above is told"]
+        return [f"case     BREACH: {data['step']} was due {_moment(data['due_at'])}"]
 
     def assigned(self, data: Event, name: str) -> list[str]:
         return [f"case     people: {data.get('csm_email')}, executive sponsor {data.get('executive_sponsor_email')}"]
@@ -164,6 +170,11 @@ class Story:
             return []
         self.known.messages += 1
         link = f"  {self.links.catcher}/" if self.known.messages == 1 else ""
+        same = (data["recipient"], data["rule"])
+        at = datetime.fromisoformat(data["as_of"]) if data.get("as_of") else None
+        before, self.known.said[same] = self.known.said.get(same), at
+        if before and at and at - before < ALSO_BY_MAIL:
+            return []
         return [f"message  {data['channel']} → {data['recipient']}: {data['rule']}{link}"]
 
     def failed(self, data: Event, name: str) -> list[str]:

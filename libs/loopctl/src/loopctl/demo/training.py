@@ -58,5 +58,5 @@ def demote(stack: Stack) -> bool:
 
 def train(folder: Path, file: Path) -> subprocess.CompletedProcess[str]:
     """`loop churn train` on it, as an operator would call it."""
-    command = [sys.executable, "-m", "loopctl.main", "churn", "train", "--events", str(file), "--simulated"]
+    command = [sys.executable, "-m", "loopctl.main", "churn", "train", "--events", str(file), "--simulated", "--json"]
     return subprocess.run([*command, "--data", str(folder)], capture_output=True, text=True, check=False)
