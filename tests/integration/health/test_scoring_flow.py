@@ -115,9 +115,7 @@ async def test_history_tells_what_was_known_and_why_sums_exactly(health: HealthS
     assert sum(cause["delta"] for cause in found["causes"]) == found["score_to"] - found["score_from"]
 
 
-async def test_a_late_event_restates_the_past_and_changes_the_present_as_late_data(
-    health: HealthStack, client_id: UUID
-):
+async def test_a_late_event_restates_the_past_and_is_told_as_late_data(health: HealthStack, client_id: UUID):
     await health.live_through(steady(60, client_id=client_id))
     health.clock.set(day(60, 1))
     await health.said()
@@ -179,6 +177,6 @@ async def test_a_client_that_left_is_looked_at_no_more(health: HealthStack, clie
 
 async def test_two_bands_in_one_instant_are_told_apart(health: HealthStack, client_id: UUID):
     await health.live_through(steady(30, client_id=client_id))
-    scored = [e for e in await health.said(Scored)]
+    scored = await health.said(Scored)
     assert len({e.id for e in scored}) == len(scored)
     assert all(e.data.mode is Mode.LIVE for e in scored)

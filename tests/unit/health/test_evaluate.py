@@ -53,14 +53,15 @@ def test_a_silent_client_on_a_live_source_falls_it_is_not_missing_data():
 
 
 def test_sponsor_usage_and_mood_lost_together_are_red():
-    sad = {"ticket_id": "t9", "priority": "urgent", "reading": {"sentiment": -0.8, "words": 40}}
+    words = {"priority": "urgent", "reading": {"sentiment": -0.8, "words": 40}}
+    bill = {"invoice_id": "x", "amount": {"amount": 1, "currency": "USD"}, "due_on": "2026-04-20"}
+    sad = [client.TicketOpened.model_validate({**words, "ticket_id": f"t{n}"}) for n in range(5)]
     worse = [
         *WELL,
         event(client.ContactLeft(contact_id="ada", role_before="sponsor"), day(125), "hubspot"),
-        *[event(client.TicketOpened.model_validate({**sad, "ticket_id": f"t{n}"}), day(126 + n), "zendesk") for n in range(5)],
-        event(client.InvoiceIssued.model_validate({"invoice_id": "x", "amount": {"amount": 1, "currency": "USD"},
-                                                   "due_on": "2026-04-20"}), day(100), "stripe"),
-    ]  # fmt: skip
+        *[event(body, day(126 + n), "zendesk") for n, body in enumerate(sad)],
+        event(client.InvoiceIssued.model_validate(bill), day(100), "stripe"),
+    ]
     assert score(worse, day(150)).band == "red"
 
 
