@@ -1,0 +1,66 @@
+"""The README's table of bench figures, written from `results/signal_to_score.json` between two markers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results" / "signal_to_score.json"
+README = Path(__file__).parents[2] / "README.md"
+BEGIN, END = "<!-- bench:signal_to_score -->", "<!-- /bench -->"
+
+
+def rendered(results: Path = RESULTS) -> str:
+    """Markdown: the steady stream, the rise, and what it ran on."""
+    content = json.loads(results.read_text())
+    rows = [content["steady"], *content["rise"]]
+    lines = [
+        "| webhooks/s | seconds | p50 ms | p95 ms | p99 ms | lost | doubled | accepted in, p95 ms |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+        *(_row(row) for row in rows),
+        "",
+        f"Highest rate with p95 < 1 s: {content['highest_rate']:,}/s. {_machine(content)}",
+    ]
+    return "\n".join(lines)
+
+
+def _row(row: dict[str, Any]) -> str:
+    cells = (
+        f"{row['rate']:,}",
+        f"{row['events'] / row['rate']:.0f}",
+        f"{row['p50']:,.0f}",
+        f"{row['p95']:,.0f}",
+        f"{row['p99']:,.0f}",
+        str(row["lost"]),
+        str(row["doubled"]),
+        f"{row['accept_p95']:,.0f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _machine(content: dict[str, Any]) -> str:
+    about = content["machine"]
+    postgres = about["postgres"]
+    return (
+        f"{content['clients']} clients; {about['cores']} cores ({about['processor']}), {about['memory_gb']:.0f} GB, "
+        f"shared by everything that ran: the load itself, Kafka {about['kafka']}, "
+        f"PostgreSQL {postgres['server_version'].split()[0]} (fsync {postgres['fsync']}), five services; "
+        f"load average {about['load_before']:.1f} before; {about['measured_at'][:10]}."
+    )
+
+
+def into_readme(readme: Path = README, results: Path = RESULTS) -> None:
+    """Replace what stands between the markers. Raises ValueError where they are missing."""
+    text = readme.read_text()
+    if BEGIN not in text or END not in text:
+        raise ValueError(f"{readme} lacks {BEGIN} … {END}")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    readme.write_text(f"{before}{BEGIN}\n{rendered(results)}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    into_readme()
+    sys.exit(0)
