@@ -34,7 +34,7 @@ test-fast: setup  ## The tests that need no servers.
 lint: setup  ## Style, import directions and types.
 	@echo "ruff …" && $(BIN)/ruff check $(CODE) deploy && $(BIN)/ruff format --check $(CODE) deploy
 	@echo "import-linter …" && $(BIN)/lint-imports --no-cache | tail -n 1
-	@echo "mypy …" && $(BIN)/mypy $(CODE)
+	@echo "mypy …" && $(BIN)/mypy libs services
 
 format: setup  ## Write the code as ruff would.
 	@$(BIN)/ruff check --fix $(CODE) deploy && $(BIN)/ruff format $(CODE) deploy

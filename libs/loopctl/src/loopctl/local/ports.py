@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import psutil
@@ -9,6 +10,7 @@ import psutil
 from loopctl.errors import Problem
 
 LOCALHOST = "127.0.0.1"
+FIRST_BASE, LAST_BASE, BASE_STEP = 20_000, 32_000, 200
 
 
 def listening(port: int, host: str = LOCALHOST) -> bool:
@@ -51,8 +53,13 @@ def _holder(port: int) -> str:
 
 
 def free_base(span: int) -> int:
-    """A base such that `base … base + span` are free now; below the range from which the system picks."""
-    for base in range(20_000, 32_000, 200):
+    """A base such that `base … base + span` are free now; below the range from which the system picks.
+
+    Where to begin looking depends on the process, so that two that look at the same moment find different ones.
+    """
+    bases = range(FIRST_BASE, LAST_BASE, BASE_STEP)
+    begin = os.getpid() % len(bases)
+    for base in [*bases[begin:], *bases[:begin]]:
         if all(free(base + offset) for offset in range(span + 1)):
             return base
-    raise Problem("No free range of ports between 20000 and 32000", remedy="stop some of the other stacks")
+    raise Problem(f"No free range of ports between {FIRST_BASE} and {LAST_BASE}", remedy="stop some other stack")
