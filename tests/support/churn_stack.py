@@ -115,7 +115,7 @@ class ChurnStack:
 
     async def assess(self) -> int:
         """Whoever waits is assessed."""
-        assessing: Assessing = self.service.worker_work[0].__self__  # type: ignore[attr-defined]
+        assessing: Assessing = self.service.worker_work[0].__self__  # type: ignore[attr-defined]  # a bound method
         taken = 0
         while more := await assessing.once():
             taken += more

@@ -73,7 +73,7 @@ async def add(session: AsyncSession, record: ModelRecord, content: bytes, card: 
 
 async def find(session: AsyncSession, model_id: UUID) -> ModelRecord | None:
     rows = await session.execute(
-        text(f"SELECT {_COLUMNS} FROM models WHERE model_id = :id"),  # noqa: S608
+        text(f"SELECT {_COLUMNS} FROM models WHERE model_id = :id"),  # noqa: S608  (our own column names)
         {"id": model_id},
     )
     row = rows.mappings().first()
@@ -100,7 +100,7 @@ async def page(session: AsyncSession, before: tuple[datetime, UUID] | None, limi
     """Newest first."""
     beyond = "" if before is None else "WHERE (created_at, model_id) < (:at, :id)"
     rows = await session.execute(
-        text(f"SELECT {_COLUMNS} FROM models {beyond} ORDER BY created_at DESC, model_id DESC LIMIT :limit"),  # noqa: S608
+        text(f"SELECT {_COLUMNS} FROM models {beyond} ORDER BY created_at DESC, model_id DESC LIMIT :limit"),  # noqa: S608  (our own column names)
         {"limit": limit} if before is None else {"limit": limit, "at": before[0], "id": before[1]},
     )
     return [ModelRecord(**row) for row in rows.mappings()]

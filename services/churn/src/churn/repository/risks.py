@@ -90,7 +90,7 @@ async def claim_due(session: AsyncSession, today: date, limit: int) -> list[Risk
 async def lock(session: AsyncSession, client_ids: Iterable[UUID]) -> list[Risk]:
     """The rows of these clients, locked in id order; unknown clients are absent."""
     rows = await session.execute(
-        text(f"SELECT {_COLUMNS} FROM risks WHERE client_id = ANY(:ids) ORDER BY client_id FOR UPDATE"),  # noqa: S608
+        text(f"SELECT {_COLUMNS} FROM risks WHERE client_id = ANY(:ids) ORDER BY client_id FOR UPDATE"),  # noqa: S608  (our own column names)
         {"ids": sorted(set(client_ids))},
     )
     return [_risk(row) for row in rows]
@@ -99,7 +99,7 @@ async def lock(session: AsyncSession, client_ids: Iterable[UUID]) -> list[Risk]:
 async def read(session: AsyncSession, client_id: UUID) -> Risk | None:
     """One client's row, without a lock."""
     rows = await session.execute(
-        text(f"SELECT {_COLUMNS} FROM risks WHERE client_id = :id"),  # noqa: S608
+        text(f"SELECT {_COLUMNS} FROM risks WHERE client_id = :id"),  # noqa: S608  (our own column names)
         {"id": client_id},
     )
     row = rows.first()
@@ -111,7 +111,7 @@ async def page(session: AsyncSession, after: tuple[float | None, UUID] | None, l
     beyond = "" if after is None else "AND (-coalesce(probability, -1), client_id) > (:probability, :client_id)"
     rows = await session.execute(
         text(
-            f"SELECT {_COLUMNS} FROM risks WHERE last IS NOT NULL {beyond}"  # noqa: S608
+            f"SELECT {_COLUMNS} FROM risks WHERE last IS NOT NULL {beyond}"  # noqa: S608  (our own column names)
             " ORDER BY -coalesce(probability, -1), client_id LIMIT :limit"
         ),
         {"limit": limit}
@@ -234,7 +234,7 @@ async def forget_health(session: AsyncSession, before_day: int) -> None:
 async def erase(session: AsyncSession, client_ids: Sequence[UUID]) -> None:
     """Delete what is held of erased clients, beside the shared tables."""
     for table in ("risks", "health_days", "assessments", "flags", "overrides"):
-        await session.execute(text(f"DELETE FROM {table} WHERE client_id = ANY(:ids)"), {"ids": list(client_ids)})  # noqa: S608
+        await session.execute(text(f"DELETE FROM {table} WHERE client_id = ANY(:ids)"), {"ids": list(client_ids)})  # noqa: S608  (our own column names)
 
 
 def _risk(row: Row[Any]) -> Risk:
