@@ -18,7 +18,9 @@ from loopctl.catcher.store import Caught
 SHOWN = 60
 """Messages on one page."""
 CHANNELS = {"slack": "Slack", "email": "E-mail", "crm": "CRM"}
-EMAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups"
+EMAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups allow-popups-to-escape-sandbox"
+)
 
 templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(default=True)
@@ -107,7 +109,8 @@ async def email(id_: int, own: Own) -> HTMLResponse:
     """The mail's own HTML; scripts, forms and remote pictures stay dead."""
     caught = own.store.get(id_)
     body = caught.body.get("html") or "" if caught else ""
-    return HTMLResponse(body, headers={"Content-Security-Policy": EMAIL_POLICY})
+    in_new_tab = body.replace("<head>", '<head><base target="_blank">', 1)
+    return HTMLResponse(in_new_tab, headers={"Content-Security-Policy": EMAIL_POLICY})
 
 
 @router.post("/messages/{id_}/press")

@@ -61,13 +61,18 @@ def _context(block: Mapping[str, Any], _: str) -> Markup:
     return Markup('<div class="b-context">{}</div>').format(items)
 
 
+def safe_url(url: str) -> str:
+    """Only what a browser may open from a message."""
+    return url if url.startswith(("https://", "http://", "mailto:")) else "#"
+
+
 def _actions(block: Mapping[str, Any], press: str) -> Markup:
     buttons = Markup("")
     for button in block["elements"]:
         style = button.get("style", "")
         if button.get("url"):
             buttons += Markup('<a class="b-button {}" href="{}" rel="noreferrer">{}</a>').format(
-                style, button["url"], text_of(button["text"])
+                style, safe_url(button["url"]), text_of(button["text"])
             )
         else:
             buttons += Markup('<button class="b-button {}" name="action" value="{}">{}</button>').format(
