@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Problem(Exception):  # noqa: N818
+class Problem(Exception):  # noqa: N818  (an answer, not a fault of the program)
     """Something outside the program's control; `remedy` is what the operator does next. Exit code 1."""
 
     def __init__(self, what: str, *, remedy: str) -> None:
@@ -12,5 +12,5 @@ class Problem(Exception):  # noqa: N818
         self.remedy = remedy
 
 
-class WrongUsage(Exception):  # noqa: N818
+class WrongUsage(Exception):  # noqa: N818  (an answer, not a fault of the program)
     """The command was asked for something it does not offer. Exit code 2."""

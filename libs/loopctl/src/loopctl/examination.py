@@ -49,6 +49,7 @@ def examine(stack: Stack) -> list[Finding]:
     if not any(part.process is None and not part.optional for part in inspection.parts(stack)[:2]):
         findings += list(_guarded(lambda: provision.run(_database(stack))))
         findings += list(_guarded(lambda: _dead_letters(stack)))
+        findings += list(_clock(stack))
     return findings
 
 
@@ -111,20 +112,20 @@ async def _database(stack: Stack) -> list[Finding]:
 
 async def _plumbing(stack: Stack, connection: Any, service: str) -> list[Finding]:
     findings = []
-    oldest = await connection.fetchval(f"SELECT min(written_at) FROM {service}.outbox_unsent WHERE lane = 0")  # noqa: S608
+    oldest = await connection.fetchval(f"SELECT min(written_at) FROM {service}.outbox_unsent WHERE lane = 0")  # noqa: S608  (a service's name of ours; values are parameters)
     if oldest is not None and (age := (datetime.now(UTC) - oldest).total_seconds()) > OUTBOX_SECONDS:
         findings.append(
             Finding(f"{service} has events that are not on Kafka since {age:.0f} s",
                     f"see whether Kafka runs (`loop status`), then `loop logs {service}`")
         )  # fmt: skip
-    parked = await connection.fetchval(f"SELECT count(*) FROM {service}.outbox_parked")  # noqa: S608
+    parked = await connection.fetchval(f"SELECT count(*) FROM {service}.outbox_parked")  # noqa: S608  (a service's name of ours; values are parameters)
     if parked:
         findings.append(
             Finding(f"{service} has {parked} events that Kafka can never take (table outbox_parked says why)",
                     "they are larger than a record may be: find who writes them")
         )  # fmt: skip
     late, stuck = await connection.fetchrow(
-        f"SELECT count(*) FILTER (WHERE parked_at IS NULL AND due_at < $1),"  # noqa: S608
+        f"SELECT count(*) FILTER (WHERE parked_at IS NULL AND due_at < $1),"  # noqa: S608  (a service's name of ours; values are parameters)
         f" count(*) FILTER (WHERE parked_at IS NOT NULL) FROM {service}.timers",
         business_time.now(stack) - _patience(stack),
     )
@@ -160,6 +161,19 @@ async def _ingest(connection: Any) -> list[Finding]:
                     "GET /v1/unmatched of ingest lists them; assign each to a client")
         )  # fmt: skip
     return findings
+
+
+def _clock(stack: Stack) -> Iterator[Finding]:
+    """A clock that stands still in the past lets no deadline pass."""
+    course = business_time.read(stack)
+    if course is None or not business_time.lag(stack) or programs.demo(stack).process() is not None:
+        return
+    now = business_time.now(stack)
+    if course.scale == 0 or (course.until is not None and now >= course.until):
+        yield Finding(
+            f"Business time stands still at {now:%Y-%m-%d %H:%M} UTC, and the demo that drove it does not play",
+            "`loop up --demo` goes on with it, `loop demo --remove` ends it and returns to wall time",
+        )
 
 
 def _dead_letters(stack: Stack) -> list[Finding]:

@@ -169,7 +169,7 @@ async def read_topics(servers: str, topics: Sequence[str], since: datetime | Non
 
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
     """A topic that does not exist has none."""
-    found = await consumer._client._wait_on_metadata(topic) if topic in await consumer.topics() else None  # noqa: SLF001
+    found = await consumer._client._wait_on_metadata(topic) if topic in await consumer.topics() else None  # noqa: SLF001  (aiokafka has no public call for it)
     return sorted(consumer.partitions_for_topic(topic) or found or [])
 
 
@@ -203,7 +203,7 @@ async def _handled(stack: Stack, letters: Sequence[Letter]) -> set[str]:
         for service in {letter.service for letter in letters}:
             keys = {(letter.key, letter.event_id): letter for letter in letters if _is_about(letter, service)}
             rows = await connection.fetch(
-                f"SELECT client_id::text AS c, event_id::text AS e FROM {service}.facts f"  # noqa: S608
+                f"SELECT client_id::text AS c, event_id::text AS e FROM {service}.facts f"  # noqa: S608  (a service's name of ours; values are parameters)
                 " JOIN unnest($1::uuid[], $2::uuid[]) AS u(c, e) ON f.client_id = u.c AND f.event_id = u.e",
                 [client for client, _ in keys],
                 [event for _, event in keys],

@@ -140,7 +140,7 @@ async def _audit(stack: Stack, types: Mapping[str, set[str]], taken_at: datetime
 async def _said(connection: Any, service: str, taken_at: datetime) -> list[Said]:
     since = taken_at - WINDOW
     rows = await connection.fetch(
-        f"SELECT event_id, topic, key, headers->>'ce_type' AS type FROM {service}.outbox"  # noqa: S608
+        f"SELECT event_id, topic, key, headers->>'ce_type' AS type FROM {service}.outbox"  # noqa: S608  (a service's name of ours; values are parameters)
         " WHERE day BETWEEN $1 AND $2 AND written_at BETWEEN $3 AND $4",
         since.date(), taken_at.date(), since, taken_at,
     )  # fmt: skip
@@ -173,7 +173,7 @@ async def _published(
     for service in services:
         for table, kind in (("outbox_unsent", "not on Kafka yet"), ("outbox_parked", "can never be sent")):
             rows = await connection.fetch(
-                f"SELECT o.event_id FROM {service}.{table} t"  # noqa: S608
+                f"SELECT o.event_id FROM {service}.{table} t"  # noqa: S608  (a service's name of ours; values are parameters)
                 f" JOIN {service}.outbox o ON o.day = t.day AND o.seq = t.seq WHERE o.written_at <= $1",
                 report.taken_at,
             )
@@ -235,7 +235,7 @@ async def _received(
     report.checked += len(wanted)
     for chunk in _chunks(list(wanted)):
         missing = await connection.fetch(
-            "SELECT u.client_id, u.event_id FROM unnest($1::uuid[], $2::uuid[]) AS u(client_id, event_id)"  # noqa: S608
+            "SELECT u.client_id, u.event_id FROM unnest($1::uuid[], $2::uuid[]) AS u(client_id, event_id)"  # noqa: S608  (a service's name of ours; values are parameters)
             f" WHERE NOT EXISTS (SELECT 1 FROM {service}.facts f"
             "   WHERE f.client_id = u.client_id AND f.event_id = u.event_id)"
             f" AND NOT EXISTS (SELECT 1 FROM {service}.erased_clients e WHERE e.client_id = u.client_id)",
@@ -258,7 +258,7 @@ def _chunks(pairs: list[Any]) -> Iterable[list[Any]]:
 async def _timers(connection: Any, service: str, report: Report) -> None:
     """A timer has fired (then its row is gone), or lies ahead; one that is due and still there is being missed."""
     rows = await connection.fetch(
-        f"SELECT kind, owner, due_at, parked_at, last_error FROM {service}.timers"  # noqa: S608
+        f"SELECT kind, owner, due_at, parked_at, last_error FROM {service}.timers"  # noqa: S608  (a service's name of ours; values are parameters)
         " WHERE due_at <= $1 OR parked_at IS NOT NULL",
         report.business_at,
     )
@@ -269,7 +269,7 @@ async def _timers(connection: Any, service: str, report: Report) -> None:
         kind = "timer given up" if row["parked_at"] is not None else "timer overdue"
         report.differences.append(Difference(kind, service, what))
     report.timers += await connection.fetchval(
-        f"SELECT count(*) FROM {service}.timers WHERE due_at > $1 AND parked_at IS NULL",  # noqa: S608
+        f"SELECT count(*) FROM {service}.timers WHERE due_at > $1 AND parked_at IS NULL",  # noqa: S608  (a service's name of ours; values are parameters)
         report.business_at,
     )
 

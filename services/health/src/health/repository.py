@@ -95,11 +95,11 @@ _SAVE_CLIENTS = text(
     f" ON CONFLICT (client_id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _COLUMNS[1:])}"
 )
 _STORE_EVALUATIONS = text(
-    f"INSERT INTO evaluations ({', '.join(_ROW)})"  # noqa: S608
+    f"INSERT INTO evaluations ({', '.join(_ROW)})"  # noqa: S608  (column names of our own; values are parameters)
     f" SELECT {', '.join(_ROW)} FROM json_populate_recordset(NULL::evaluations, CAST(:rows AS json))"
     f" ON CONFLICT (client_id, as_of, mode) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _ROW[3:])}"
 )
-_SELECT_CLIENTS = f"SELECT {', '.join(_COLUMNS)} FROM clients"  # noqa: S608
+_SELECT_CLIENTS = f"SELECT {', '.join(_COLUMNS)} FROM clients"  # noqa: S608  (column names of our own; values are parameters)
 
 
 async def clients(session: AsyncSession, client_ids: Iterable[UUID]) -> dict[UUID, Client]:

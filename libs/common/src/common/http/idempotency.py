@@ -17,7 +17,7 @@ from common.errors import Refused
 KEPT_HOURS = 24
 
 
-class Replayed(Exception):  # noqa: N818
+class Replayed(Exception):  # noqa: N818  (an answer, not a fault of the program)
     """The answer of the first call, given again."""
 
     def __init__(self, status: int, body: bytes) -> None:

@@ -134,13 +134,13 @@ def _item(
         shipped.name,
         shipped.phase,
         planned_owner or owner,  # type: ignore[arg-type]  # an entry is a JSON array; its places are told in `state`
-        kpi or shipped.kpi,  # type: ignore[arg-type]
-        actual,  # type: ignore[arg-type]
-        first if first is not None else due if due is not None else actual,  # type: ignore[arg-type]
-        done if done is not None else shipped.hit(state, due),  # type: ignore[arg-type]
-        value,  # type: ignore[arg-type]
-        moved,  # type: ignore[arg-type]
-        mark,  # type: ignore[arg-type]
+        kpi or shipped.kpi,  # type: ignore[arg-type]  # as said above
+        actual,  # type: ignore[arg-type]  # as said above
+        first if first is not None else due if due is not None else actual,  # type: ignore[arg-type]  # as said above
+        done if done is not None else shipped.hit(state, due),  # type: ignore[arg-type]  # as said above
+        value,  # type: ignore[arg-type]  # as said above
+        moved,  # type: ignore[arg-type]  # as said above
+        mark,  # type: ignore[arg-type]  # as said above
         shipped.title,
     )
 

@@ -36,7 +36,7 @@ DELETE FROM import_spans WHERE client_id = ANY(:ids) RETURNING client_id, starts
 _LOCK = text("SELECT id FROM clients WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")
 
 
-class Raced(Exception):  # noqa: N818
+class Raced(Exception):  # noqa: N818  (an answer, not a fault of the program)
     """Another import stored some of the same lines at the same moment; the chunk is to be tried again."""
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from ingest.domain.times import moment
 
 
-class Refusal(Exception):  # noqa: N818
+class Refusal(Exception):  # noqa: N818  (an answer, not a fault of the program)
     """A signature that is wrong, missing or stale; the reason goes to our log, never to the sender."""
 
     def __init__(self, reason: str) -> None:
