@@ -30,14 +30,19 @@ def up(stack: Stack, *, clock: business_time.Wish | None = None, demo: bool | No
     with exclusive(stack.folder / "up.lock"):
         need_free_space(stack.folder, megabytes=NEED_MB)
         stack.remember()
-        if demo is not None:
-            stack.update(demo=demo)
+        if demo is not None or "demo" not in stack.known():
+            stack.update(demo=_is_new(stack) if demo is None else demo)
         started = Started()
         _servers(stack, started)
         _business_time(stack, clock)
         _programs(stack, started)
         _demo(stack, started)
     return started
+
+
+def _is_new(stack: Stack) -> bool:
+    """Whether nobody can have data here: the demo plays in the past, where a stack in use cannot go."""
+    return stack.embedded_postgres and not (stack.postgres.data / "PG_VERSION").exists()
 
 
 def _servers(stack: Stack, started: Started) -> None:

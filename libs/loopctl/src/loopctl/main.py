@@ -6,8 +6,10 @@ import sys
 
 import typer
 
-from loopctl.commands import acting, repairing, running, sub_apps
+from loopctl import churn_commands, health_commands
+from loopctl.commands import acting, repairing, running
 from loopctl.console import complain
+from loopctl.demo import commands as demo_commands
 from loopctl.errors import Problem, WrongUsage
 
 cli = typer.Typer(
@@ -20,7 +22,9 @@ cli = typer.Typer(
 running.register(cli)
 acting.register(cli)
 repairing.register(cli)
-sub_apps.register(cli)
+health_commands.register(cli)
+churn_commands.register(cli)
+demo_commands.register(cli)
 
 
 def app() -> None:
