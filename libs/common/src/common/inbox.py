@@ -47,25 +47,8 @@ async def take(
             about_clients.setdefault((event.client_id, event.id), event)
     if not about_clients:
         return list(events)
-    rows = list(about_clients.values())
-    kept = frozenset(keep)
     fresh = {
-        (client_id, event_id)
-        for client_id, event_id in await session.execute(
-            _TAKE,
-            {
-                "client_ids": [e.client_id for e in rows],
-                "event_ids": [e.id for e in rows],
-                "types": [e.type for e in rows],
-                "times": [e.time for e in rows],
-                "knowntimes": [e.knowntime for e in rows],
-                "sequences": [e.sequence for e in rows],
-                "origins": [e.origin.value for e in rows],
-                "sources": [e.source for e in rows],
-                "replaces": [e.replaces for e in rows],
-                "datas": [orjson.dumps(e.data.fact()).decode() if type(e.data) in kept else None for e in rows],
-            },
-        )
+        (row[0], row[1]) for row in await session.execute(_TAKE, _columns(about_clients.values(), frozenset(keep)))
     }
     result = []
     for event in events:
@@ -75,6 +58,21 @@ async def take(
             fresh.discard((event.client_id, event.id))
             result.append(event)
     return result
+
+
+def _columns(events: Collection[Event[Any]], keep: frozenset[type[Data]]) -> dict[str, list[Any]]:
+    return {
+        "client_ids": [e.client_id for e in events],
+        "event_ids": [e.id for e in events],
+        "types": [e.type for e in events],
+        "times": [e.time for e in events],
+        "knowntimes": [e.knowntime for e in events],
+        "sequences": [e.sequence for e in events],
+        "origins": [e.origin.value for e in events],
+        "sources": [e.source for e in events],
+        "replaces": [e.replaces for e in events],
+        "datas": [orjson.dumps(e.data.fact()).decode() if type(e.data) in keep else None for e in events],
+    }
 
 
 async def load(session: AsyncSession, client_ids: Iterable[UUID]) -> list[Event[Any]]:

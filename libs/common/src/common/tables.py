@@ -31,6 +31,7 @@ def plumbing(metadata: MetaData) -> None:
     """Add the shared tables to a service's metadata (Alembic compares migrations with it)."""
     _bus(metadata)
     _facts(metadata)
+    _clients(metadata)
     _timers(metadata)
 
 
@@ -103,6 +104,9 @@ def _facts(metadata: MetaData) -> None:
         Column("body", LargeBinary, nullable=False),
         postgresql_with={"fillfactor": "50"},
     )
+
+
+def _clients(metadata: MetaData) -> None:
     Table(
         "client_links",
         metadata,

@@ -68,48 +68,53 @@ def problem(
 
 def install(app: FastAPI) -> None:
     """Turn every error that leaves a route into a problem."""
-
-    async def refused(request: Request, error: Exception) -> Response:
-        named = error.field if isinstance(error, Refused) else None
-        errors = [FieldError(field=named, detail=str(error))] if named else None
-        return problem(422, str(error), request=request, errors=errors)
-
-    async def invalid(request: Request, error: Exception) -> Response:
-        found = error.errors() if isinstance(error, RequestValidationError) else []
-        errors = [FieldError(field=_path(e["loc"]), detail=str(e["msg"])) for e in found]
-        return problem(422, "the request does not have the form this route takes", request=request, errors=errors)
-
-    async def unavailable(request: Request, error: Exception) -> Response:
-        after = error.retry_after if isinstance(error, Unavailable) else 1
-        return problem(503, str(error), request=request, headers={"Retry-After": str(after)})
-
-    async def http(request: Request, error: Exception) -> Response:
-        if not isinstance(error, HTTPException):
-            raise error
-        return problem(error.status_code, str(error.detail), request=request, headers=dict(error.headers or {}))
-
-    async def database(request: Request, error: Exception) -> Response:
-        if is_passing(error):
-            log.warning("database_away", error=repr(error), path=request.url.path)
-            return problem(503, "the database does not answer", request=request, headers={"Retry-After": "1"})
-        return await unexpected(request, error)
-
-    async def unexpected(request: Request, error: Exception) -> Response:
-        log.error("request_failed", path=request.url.path, exc_info=error)
-        request_id = structlog.contextvars.get_contextvars().get("request_id", "")
-        return problem(500, f"an error of ours; it is logged with request id {request_id}", request=request)
-
-    app.add_exception_handler(Refused, refused)
-    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(NotFound, _as(404))
     app.add_exception_handler(Conflict, _as(409))
     app.add_exception_handler(PreconditionFailed, _as(412))
-    app.add_exception_handler(Unavailable, unavailable)
-    app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(DBAPIError, database)
-    app.add_exception_handler(OSError, database)
-    app.add_exception_handler(TimeoutError, database)
-    app.add_exception_handler(Exception, unexpected)
+    app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(OSError, _database)
+    app.add_exception_handler(TimeoutError, _database)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    named = error.field if isinstance(error, Refused) else None
+    errors = [FieldError(field=named, detail=str(error))] if named else None
+    return problem(422, str(error), request=request, errors=errors)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    errors = [FieldError(field=_path(e["loc"]), detail=str(e["msg"])) for e in found]
+    return problem(422, "the request does not have the form this route takes", request=request, errors=errors)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    after = error.retry_after if isinstance(error, Unavailable) else 1
+    return problem(503, str(error), request=request, headers={"Retry-After": str(after)})
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    return problem(error.status_code, str(error.detail), request=request, headers=dict(error.headers or {}))
+
+
+async def _database(request: Request, error: Exception) -> Response:
+    if is_passing(error):
+        log.warning("database_away", error=repr(error), path=request.url.path)
+        return problem(503, "the database does not answer", request=request, headers={"Retry-After": "1"})
+    return await _unexpected(request, error)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("request_failed", path=request.url.path, exc_info=error)
+    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+    return problem(500, f"an error of ours; it is logged with request id {request_id}", request=request)
 
 
 def _as(status: int) -> Any:
