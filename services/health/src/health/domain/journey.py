@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from health.domain.moments import DAY
-from health.domain.state import ClientState, Mark
+from health.domain.state import ClientState, Entry, Mark
 
 ONBOARDED_BEFORE_US = 45
 """A contract older than so many days when we first hear of the client: its onboarding is not ours to judge."""
@@ -120,12 +120,11 @@ def plan(state: ClientState, template: Template) -> list[Item]:
     return items
 
 
-def _item(
-    shipped: Shipped, entry: list[object] | None, due: int | None, state: ClientState, template: Template
-) -> Item:
+def _item(shipped: Shipped, entry: Entry | None, due: int | None, state: ClientState, template: Template) -> Item:
     owner = state.profile.get("csm_email") or template.default_owner if shipped.owner == "csm" else shipped.owner
     if entry is None:
-        assert due is not None  # noqa: S101  (the caller skipped it otherwise)
+        if due is None:
+            raise ValueError(f"{shipped.name} has no due time")
         return Item(shipped.name, shipped.phase, owner, shipped.kpi, due, due, shipped.hit(state, due), None, 0, None,
                     shipped.title)  # fmt: skip
     _, planned_owner, kpi, moved_to, first, done, value, moved, mark = entry
@@ -133,14 +132,14 @@ def _item(
     return Item(
         shipped.name,
         shipped.phase,
-        planned_owner or owner,  # type: ignore[arg-type]  # an entry is a JSON array; its places are told in `state`
-        kpi or shipped.kpi,  # type: ignore[arg-type]  # as said above
-        actual,  # type: ignore[arg-type]  # as said above
-        first if first is not None else due if due is not None else actual,  # type: ignore[arg-type]  # as said above
-        done if done is not None else shipped.hit(state, due),  # type: ignore[arg-type]  # as said above
-        value,  # type: ignore[arg-type]  # as said above
-        moved,  # type: ignore[arg-type]  # as said above
-        mark,  # type: ignore[arg-type]  # as said above
+        planned_owner or owner,
+        kpi or shipped.kpi,
+        actual,
+        first if first is not None else due if due is not None else actual,
+        done if done is not None else shipped.hit(state, due),
+        value,
+        moved,
+        mark,
         shipped.title,
     )
 
