@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-from loopctl import programs
+from loopctl import programs, provision
 from loopctl.api import make_token
 from loopctl.local import ports
-from loopctl.paths import REPOSITORY
+from loopctl.paths import REPOSITORY, SERVICES
 from loopctl.sending import SIGNERS, post, vendor_of
 from loopctl.stack import PORT_SPAN, Stack
 
@@ -108,6 +108,10 @@ class LoopStack:
         answer = httpx.get(f"{self.stack.url('catcher')}/api/messages", params=parameters, trust_env=False)
         return list(answer.raise_for_status().json()["items"])
 
+    def tables_that_say(self, words: str) -> list[str]:
+        """Tables of services with a row that holds these words; outboxes are copies of what Kafka holds, too."""
+        return provision.run(_tables_that_say(self.stack.owner_url, words))
+
     def kill(self, service: str) -> None:
         """SIGKILL to one service."""
         process = programs.service(self.stack, service).process()
@@ -123,6 +127,24 @@ class LoopStack:
             loud = [line for line in lines if '"error"' in line or "rror" in line or "Traceback" in line]
             told.append(f"── {file.name}\n" + "\n".join(loud[-12:]))
         return "\n".join(told)
+
+
+async def _tables_that_say(url: str, words: str) -> list[str]:
+    connection = await provision.connect(url)
+    tables = await connection.fetch(
+        "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname = ANY($1)"
+        " AND tablename NOT LIKE 'outbox%' ORDER BY 1",
+        list(SERVICES),
+    )
+    found = [
+        table["name"]
+        for table in tables
+        if await connection.fetchval(
+            f"SELECT EXISTS (SELECT 1 FROM {table['name']} t WHERE t::text ILIKE $1)", f"%{words}%"
+        )
+    ]
+    await connection.close()
+    return found
 
 
 def eventually(look: Callable[[], T], what: str, *, seconds: float = PATIENCE) -> T:

@@ -102,6 +102,6 @@ def _count(happened: Happened, now: datetime) -> None:
         metrics.STEP_BREACHES.labels(step).inc()
         metrics.STEP_LATENESS.labels(step).observe(max(now - happened.at, timedelta(0)).total_seconds())
     elif happened.what is What.STEP_DONE:
-        metrics.STEPS_DONE.labels(step, "yes" if happened.details["late"] else "no").inc()
+        metrics.STEPS_DONE.labels(step, "true" if happened.details["late"] else "false").inc()
     elif happened.what is What.CLOSED:
         metrics.CASES_CLOSED.labels(happened.details["outcome"]).inc()
