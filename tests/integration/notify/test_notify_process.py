@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 from common import outbox
 from common.clock import SystemClock
 from common.contracts.base import Data
+from notify.settings import LOCAL_SIGNING_SECRET
 
 from tests.support import notify_world as world
 from tests.support.notify_stack import CatcherStack, free_port
@@ -36,6 +37,7 @@ class NotifyProcess:
         self._log = folder / "notify.log"
         self._producer = AIOKafkaProducer(bootstrap_servers=stack.kafka_servers)
         own = {
+            "NOTIFY_SLACK_SIGNING_SECRET": LOCAL_SIGNING_SECRET,
             "NOTIFY_PORT": str(self.port),
             "NOTIFY_SLACK_BASE_URL": f"{catcher.url}/slack/api/",
             "NOTIFY_SLACK_TOKEN": "xoxb-test",
@@ -124,6 +126,10 @@ async def test_an_event_on_the_bus_becomes_messages_and_a_write_back(
     await until(lambda: len(catcher.caught(**mine)) >= 2, "a Slack message and a mail")
     assert {(each.channel, each.inbox) for each in catcher.caught(**mine)} == {("slack", MAYA), ("email", MAYA)}
     await until(lambda: catcher.store.company("18412397").get("csl_health_band") == "red", "the write-back")
+    catcher.presser.url = f"http://127.0.0.1:{process.port}/v1/slack/interactions"
+    [post] = catcher.caught("slack", **mine)
+    assert await catcher.presser.press(post, "acknowledged") == 200, "a pressed button reaches notify"
+    assert [each.pressed for each in catcher.caught("slack", **mine)] == [("acknowledged",)]
     await until(lambda: process.counts('csl_signal_to_message_seconds_count{channel="email"}'), "the mail is booked")
     assert await process.counts('csl_deliveries_total{channel="slack",outcome="delivered"}')
     assert await process.counts("csl_delivery_queue_messages")

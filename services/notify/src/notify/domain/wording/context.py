@@ -38,7 +38,7 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def about(card: Card | None) -> tuple[Fact, ...]:
+def about(card: Card | None, *, with_csm: bool) -> tuple[Fact, ...]:
     if card is None:
         return ()
     facts = []
@@ -48,7 +48,7 @@ def about(card: Card | None) -> tuple[Fact, ...]:
         facts.append(Fact("MRR", money(card.mrr, card.currency)))
     if card.renewal_on:
         facts.append(Fact("Renewal", day(card.renewal_on)))
-    if card.csm:
+    if card.csm and with_csm:
         facts.append(Fact("CSM", card.csm))
     return tuple(facts)
 
