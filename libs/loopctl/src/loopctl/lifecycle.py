@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+
+from common.clock import SystemClock
 
 from loopctl import business_time, playing, programs, provision
 from loopctl.console import say, step
@@ -33,6 +35,7 @@ def up(stack: Stack, *, clock: business_time.Wish | None = None, demo: bool | No
         if demo is not None or "demo" not in stack.known():
             stack.update(demo=_is_new(stack) if demo is None else demo)
         started = Started()
+        _begin_demo(stack, clock)
         _servers(stack, started)
         _business_time(stack, clock)
         _programs(stack, started)
@@ -96,14 +99,19 @@ def _broker(stack: Stack, started: Started) -> None:
         current.note = f"{len(made)} made" if made else "all there"
 
 
-def _business_time(stack: Stack, wish: business_time.Wish | None) -> None:
+def _begin_demo(stack: Stack, wish: business_time.Wish | None) -> None:
+    """A new stack's business time begins in the past, where the demo does, before any service looks at it."""
     if wish is not None:
-        business_time.set_course(stack, wish.scale, wish.start)
         stack.update(demo=False)  # the demo drives business time itself
     elif playing.should_play(stack) and not playing.state(stack):
         from loopctl.demo import start
 
-        start.prepare(stack)  # before the services look at the clock: the demo begins in the past
+        start.prepare(stack)
+
+
+def _business_time(stack: Stack, wish: business_time.Wish | None) -> None:
+    if wish is not None:
+        business_time.set_course(stack, wish.scale, wish.start)
     else:
         business_time.resume(stack)
 
@@ -175,4 +183,4 @@ def check_ports(stack: Stack, base: int) -> None:
 
 def wall() -> datetime:
     """Now, for times that an operator types."""
-    return datetime.now(UTC)
+    return SystemClock().wall()

@@ -1,4 +1,7 @@
-"""`python -m loopctl.demo play --data DIR`: the process that `loop up` starts for the demo."""
+"""`python -m loopctl.demo play|past --data DIR`: the processes that `loop up` starts for the demo.
+
+`past` writes the training file while the servers still start; `play` plays.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,23 @@ import sys
 from pathlib import Path
 
 from loopctl.console import complain
-from loopctl.demo import start
+from loopctl.demo import progress, start, training
 from loopctl.errors import Problem
 from loopctl.stack import Stack
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loopctl.demo")
-    parser.add_argument("act", choices=["play"])
+    parser.add_argument("act", choices=["play", "past"])
     parser.add_argument("--data", type=Path, required=True)
     arguments = parser.parse_args()
     try:
-        start.play(Stack.at(arguments.data))
+        stack = Stack.at(arguments.data)
+        if arguments.act == "past":
+            known = progress.load(stack)
+            training.write_past(stack.folder, known.world, known.began_at)
+        else:
+            start.play(stack)
     except Problem as problem:
         complain(f"{problem.what}: {problem.remedy}.")
         return 1

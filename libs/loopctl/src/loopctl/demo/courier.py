@@ -7,10 +7,10 @@ stands still. Repeats are harmless: vendors' ids and idempotency keys are derive
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from common.clock import SystemClock
 
 from loopctl.api import make_token, reason
 from loopctl.demo.behaviour import INTERNAL
@@ -45,7 +45,7 @@ class Courier:
         secret, signer = self._stack.secrets.webhooks[post.source], SIGNERS[self._vendors[post.source]]
 
         def headers() -> dict[str, str]:
-            return {"content-type": "application/json", **signer(secret, url, post.body, datetime.now(UTC))}
+            return {"content-type": "application/json", **signer(secret, url, post.body, SystemClock().wall())}
 
         await self._until_taken("ingest", url, post.body, headers)
 

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from loopctl import business_time
 from loopctl.api import Api
+from loopctl.console import say
 from loopctl.stack import Stack
 
 TREND = timedelta(days=30)
@@ -133,6 +134,9 @@ def as_csv(found: list[Row]) -> str:
 
 def show(found: list[Row]) -> None:
     """A table for people."""
+    if not found:
+        say("No clients yet: `loop demo` plays a simulated portfolio, `loop import` and webhooks bring your own.")
+        return
     table = Table(header_style="bold", pad_edge=False, caption=_caption(found), caption_justify="left")
     for name in ("client", "tier"):
         table.add_column(name, no_wrap=True)

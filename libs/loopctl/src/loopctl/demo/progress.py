@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from common.clock import SystemClock
 
 from loopctl import business_time, playing
 from loopctl.console import say
@@ -53,7 +55,7 @@ class Progress:
 
     def seconds_played(self) -> float:
         """Wall seconds since the play began."""
-        return (datetime.now(UTC) - datetime.fromisoformat(self.wall_began)).total_seconds()
+        return (SystemClock().wall() - datetime.fromisoformat(self.wall_began)).total_seconds()
 
 
 def tell(stack: Stack, progress: Progress, line: str) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import json
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
-from datetime import UTC, datetime
+
+from common.clock import SystemClock
 
 from loopctl import playing
 from loopctl.api import Api
@@ -25,13 +26,15 @@ def prepare(stack: Stack, *, clients: int = progress.CLIENTS) -> progress.Progre
     """Begin a new play: business time stands at its beginning, in the past, before the services look at it."""
     before = playing.state(stack)
     generation = int(before.get("generation", 0)) + 1
-    wall = datetime.now(UTC)
+    wall = SystemClock().wall()
     began = (wall - PLAY).replace(minute=0, second=0, microsecond=0)
     fresh = progress.Progress(
         generation=generation, clients=clients, began=began.isoformat(), wall_began=wall.isoformat()
     )
     stand_at(stack, began)
     playing.record(stack, state=playing.PLAYING, **asdict(fresh))
+    (stack.folder / training.FILE).unlink(missing_ok=True)
+    training.begin(stack)
     return fresh
 
 
@@ -42,7 +45,7 @@ def play(stack: Stack) -> None:
         known = prepare(stack)
     if not known.offsets:
         known.offsets = asyncio.run(listening.ends(stack.bootstrap_servers))
-        known.wall_began = datetime.now(UTC).isoformat()
+        known.wall_began = SystemClock().wall().isoformat()
         progress.save(stack, known)
     with ThreadPoolExecutor(1) as pool:
         trained = pool.submit(_train, stack, known)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+
+from common.clock import SystemClock
 
 from loopctl import business_time
 from loopctl.stack import Stack
@@ -72,4 +74,4 @@ class Tempo:
 
 def stand_at(stack: Stack, moment: datetime) -> None:
     """Business time stands still at a moment of the past until a driver takes over."""
-    business_time.set_course(stack, 0.0, moment, until=min(moment, datetime.now(UTC)))
+    business_time.set_course(stack, 0.0, moment, until=min(moment, SystemClock().wall()))

@@ -52,8 +52,12 @@ class _Telling:
 
 def noise(first: datetime, last: datetime) -> list[Happening]:
     """Every few hours something from every vendor."""
-    moments = (first + NOISE_EVERY * n for n in range(int((last - first) / NOISE_EVERY)))
-    return [Happening(at, source, NOISE, {"ticket_id": "1"}) for at in moments for source in NOISY]
+    found = []
+    for n in range(int((last - first) / NOISE_EVERY)):
+        at = first + NOISE_EVERY * n
+        found += [Happening(at, source, NOISE, {"ticket_id": "1"}) for source in NOISY]
+        found.append(Happening(at, INTERNAL, "touchpoint_recorded", {"kind": "newsletter", "automated": True}))
+    return found
 
 
 def told(who: Member, what: Happening, key: str) -> Post:
