@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from common.clock import Course
+from common.clock import Course, SystemClock
 
 from loopctl.errors import Problem, WrongUsage
 from loopctl.files import write_text
@@ -143,4 +143,4 @@ def _need_not_production(stack: Stack) -> None:
 
 
 def _wall() -> datetime:
-    return datetime.now(UTC)
+    return SystemClock().wall()

@@ -6,10 +6,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
+from common.clock import SystemClock
 
 from loopctl import business_time, inspection, letters, programs, provision
 from loopctl.errors import Problem
@@ -113,7 +113,7 @@ async def _database(stack: Stack) -> list[Finding]:
 async def _plumbing(stack: Stack, connection: Any, service: str) -> list[Finding]:
     findings = []
     oldest = await connection.fetchval(f"SELECT min(written_at) FROM {service}.outbox_unsent WHERE lane = 0")  # noqa: S608  (a service's name of ours; values are parameters)
-    if oldest is not None and (age := (datetime.now(UTC) - oldest).total_seconds()) > OUTBOX_SECONDS:
+    if oldest is not None and (age := (SystemClock().wall() - oldest).total_seconds()) > OUTBOX_SECONDS:
         findings.append(
             Finding(f"{service} has events that are not on Kafka since {age:.0f} s",
                     f"see whether Kafka runs (`loop status`), then `loop logs {service}`")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
+from common.clock import SystemClock
 
 from loopctl import business_time, playing, programs
 from loopctl.stack import Stack
@@ -98,7 +98,7 @@ def _of_process(process: psutil.Process | None) -> tuple[str, str, str]:
     if process is None:
         return "", "", ""
     try:
-        seconds = int(time.time() - process.create_time())
+        seconds = int(SystemClock().wall().timestamp() - process.create_time())
         memory = process.memory_info().rss >> 20
     except psutil.NoSuchProcess:
         return "", "", ""

@@ -8,11 +8,12 @@ import hmac
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+from common.clock import SystemClock
 
 from loopctl.api import TIMEOUT, reason
 from loopctl.errors import Problem, WrongUsage
@@ -107,7 +108,7 @@ def post(stack: Stack, source: str, secret: str, body: bytes, headers: dict[str,
     signer = SIGNERS.get(vendor_of(source))
     if signer is None:
         raise WrongUsage(f"`loop send` does not know how {vendor_of(source)!r} signs; it knows {', '.join(SIGNERS)}")
-    signed = signer(secret, url, body, datetime.now(UTC))
+    signed = signer(secret, url, body, SystemClock().wall())
     try:
         response = httpx.post(
             url,

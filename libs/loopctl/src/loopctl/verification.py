@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
+from common.clock import SystemClock
 
 from loopctl import business_time, programs, provision
 from loopctl.letters import read_topics
@@ -106,7 +107,7 @@ class Report:
 def verify(stack: Stack) -> Report:
     """Look until all is in order, or until what is missing had its time to come. Raises Problem."""
     types = {service: subscribed_types(stack, service) for service in programs.installed_services()}
-    taken_at, business_at = datetime.now(UTC), business_time.now(stack)
+    taken_at, business_at = SystemClock().wall(), business_time.now(stack)
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         report = provision.run(_audit(stack, types, taken_at, business_at))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from common.clock import SystemClock
 
 from loopctl.commands.options import Data, Json
 from loopctl.console import say
@@ -48,7 +48,7 @@ def show_clock(context: typer.Context, data: Data = None, as_json: Json = False)
     stack = Stack.at(data)
     stack.need_exists()
     course, lag = business_time.read(stack), business_time.lag(stack)
-    now, wall = business_time.now(stack), datetime.now(UTC)
+    now, wall = business_time.now(stack), SystemClock().wall()
     scale = course.scale if course and lag else 1.0
     if as_json:
         told = {
