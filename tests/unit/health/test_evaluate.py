@@ -169,7 +169,7 @@ def test_the_next_look_is_not_later_than_a_milestone_that_becomes_late():
 def test_scoring_takes_a_tenth_of_a_millisecond_or_so():
     state = fold(WELL)
     now = seconds_of(day(120))
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(300):
         evaluate(LOOP, state, now, EVERY_DAY, JOURNEY)
-    assert (time.perf_counter() - started) / 300 < 1e-3
+    assert (time.process_time() - started) / 300 < 1e-3

@@ -91,7 +91,7 @@ def test_our_agents_words_are_not_the_clients_mood():
 def test_loading_applying_and_dumping_take_a_fraction_of_a_millisecond():
     raw = dump(fold(steady(120)))
     fact = event(client.LoggedIn(contact_id="user-1"), day(121))
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(300):
         dump(apply(load(raw), fact))
-    assert (time.perf_counter() - started) / 300 < 1e-3
+    assert (time.process_time() - started) / 300 < 1e-3

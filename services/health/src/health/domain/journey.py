@@ -121,24 +121,26 @@ def plan(state: ClientState, template: Template) -> list[Item]:
 
 
 def _item(shipped: Shipped, entry: Entry | None, due: int | None, state: ClientState, template: Template) -> Item:
+    """`due` by the template; what was planned, moved or completed by hand (`entry`) goes before it."""
     owner = state.profile.get("csm_email") or template.default_owner if shipped.owner == "csm" else shipped.owner
-    if entry is None:
-        if due is None:
-            raise ValueError(f"{shipped.name} has no due time")
-        return Item(shipped.name, shipped.phase, owner, shipped.kpi, due, due, shipped.hit(state, due), None, 0, None,
-                    shipped.title)  # fmt: skip
-    _, planned_owner, kpi, moved_to, first, done, value, moved, mark = entry
-    actual = moved_to if moved_to is not None else due
+    _, planned_owner, kpi, moved_to, first, done, value, moved, mark = entry or [None] * 7 + [0, None]
+    actual: int | None = moved_to if moved_to is not None else due
+    if actual is None:
+        raise ValueError(f"{shipped.name} has no due time")
+    if first is None:
+        first = due if due is not None else actual
+    if done is None:
+        done = shipped.hit(state, due)
     return Item(
         shipped.name,
         shipped.phase,
         planned_owner or owner,
         kpi or shipped.kpi,
         actual,
-        first if first is not None else due if due is not None else actual,
-        done if done is not None else shipped.hit(state, due),
+        first,
+        done,
         value,
-        moved,
+        moved or 0,
         mark,
         shipped.title,
     )
