@@ -14,7 +14,7 @@ from ingest import accept
 
 from tests.integration.ingest.conftest import Ingest, hubspot_signature
 
-CREATED = {
+CREATED: dict[str, Any] = {
     "eventId": 1, "subscriptionId": 5, "portalId": 9, "appId": 3, "occurredAt": 1772442000000,
     "subscriptionType": "company.creation", "attemptNumber": 0, "objectId": 9007199254740993,
     "changeFlag": "CREATED", "changeSource": "CRM_UI",

@@ -103,7 +103,7 @@ def _id(value: Any) -> str | None:
 def _time(value: Any, *, required: bool) -> datetime | None:
     if value is None and not required:
         return None
-    at = moment(value) if isinstance(value, str) and not value.strip().lstrip("-").isdigit() else None
+    at = moment(value) if isinstance(value, str) and not value.strip().lstrip("-").isnumeric() else None
     if at is None:
         raise Refused("time is RFC 3339, such as 2026-03-02T09:00:00Z", field="time")
     return at

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from common import logging
 from common.ids import new_id
 from pydantic import ValidationError
 
@@ -14,6 +15,9 @@ from ingest.domain.reading import Reader, with_reading
 from ingest.domain.statement import Ignored, SourceEvent, Statement, Unreadable
 from ingest.sources import VENDORS
 
+log = logging.get(__name__)
+
+MAPPING_FAILED = "our mapping failed"
 KEPT_HEADERS = (
     "content-type", "content-encoding", "user-agent", "x-zendesk-webhook-invocation-id", "x-zendesk-webhook-id",
     "x-hubspot-signature-version",
@@ -59,8 +63,9 @@ def item(source: Source, event: SourceEvent, position: int, reader: Reader) -> I
         return made(
             broken="; ".join(_told(error) for error in invalid.errors(include_url=False, include_input=False)[:5])
         )
-    except (RecursionError, ArithmeticError) as error:
-        return made(broken=f"cannot be computed: {type(error).__name__}")
+    except Exception as error:  # the edge to strangers' bodies: the fault is ours, the event theirs
+        log.error("mapping_failed", source=source.name, kind=event.kind, exc_info=error)
+        return made(broken=f"{MAPPING_FAILED}: {type(error).__name__}")
 
 
 def _told(error: object) -> str:

@@ -39,10 +39,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
     )
     app.state.ingest = Runtime(
         sources=sources,
-        secrets={
-            name: tuple(secret.get_secret_value().encode() for secret in secrets)
-            for name, secrets in settings.webhook_secrets.items()
-        },
+        secrets=settings.secrets(),
         public_url=settings.public_url.rstrip("/"),
         clock=clock,
         reader=reader,

@@ -27,6 +27,13 @@ class Settings(ServiceSettings):
     """How long posts are kept as they came, for replays."""
     import_chunk_lines: int = Field(default=500, gt=0, le=5000)
 
+    def secrets(self) -> dict[str, tuple[bytes, ...]]:
+        """Secrets by source, as bytes to sign with."""
+        return {
+            source: tuple(secret.get_secret_value().encode() for secret in secrets)
+            for source, secrets in self.webhook_secrets.items()
+        }
+
     @model_validator(mode="after")
     def _two_secrets_at_most(self) -> Self:
         for source, secrets in self.webhook_secrets.items():

@@ -21,8 +21,8 @@ def moment(value: Any) -> datetime | None:
         return None
     if isinstance(value, str):
         text = value.strip()
-        if text.lstrip("-").isdigit():
-            return moment(int(text)) if len(text) <= 17 else None
+        if text.isascii() and text.lstrip("-").isdigit():
+            return moment(int(text)) if len(text) <= 17 and text.count("-") < 2 else None
         return _iso(text)
     if isinstance(value, int | float):
         return _epoch(value)

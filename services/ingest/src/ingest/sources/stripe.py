@@ -202,7 +202,7 @@ def _mrr(thing: Mapping[str, Any]) -> Money | None:
         currency = currency or bodies.text(price.get("currency"))
     if currency is None or len(currency) != 3 or not currency.isalpha():
         return None
-    paying = thing.get("status") not in UNPAYING
+    paying = bodies.text(thing.get("status")) not in UNPAYING
     rounded = int((total * _kept(thing)).to_integral_value()) if paying else 0
     return Money(amount=rounded, currency=currency.upper())
 

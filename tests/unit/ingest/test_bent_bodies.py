@@ -1,0 +1,118 @@
+"""Real bodies, bent: nothing raises out of the parser, and every source event ends in exactly one way."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from common.settings import REPOSITORY_CONFIG
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ingest import interpret
+from ingest.config import load_sources
+from ingest.domain.arrival import Arrival, Item
+from ingest.domain.plan import Circumstance, Fate, Plan
+from ingest.domain.world import World
+from ingest.interpret import MAPPING_FAILED
+from ingest.reading import make_reader
+
+PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads"
+SOURCES = load_sources(REPOSITORY_CONFIG)
+READER = make_reader(REPOSITORY_CONFIG)
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+pytestmark = pytest.mark.skipif(not PAYLOADS.exists(), reason="the shared payloads are not beside this checkout")
+
+
+def real() -> list[tuple[str, Any]]:
+    found = []
+    for name in SOURCES:
+        for file in sorted((PAYLOADS / name).glob("*.json")):
+            value = json.loads(file.read_bytes())
+            found.append((name, value.get("_body", value) if isinstance(value, dict) else value))
+    return found
+
+
+REAL = real()
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(min_value=2**53, max_value=2**80),
+    st.floats(allow_nan=False),
+    st.text(max_size=20),
+    st.sampled_from(["x" * 5000, "\x00\ud800", "9" * 30, "9999-12-31T23:59:59+14:00", "²"]),
+    st.sampled_from([-(10**15), 10**18]),
+    st.sampled_from([[], {}, [[]], {"id": {"id": None}}]),
+)
+
+
+def spots(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(spot for key, child in children for spot in spots(child, (*path, key)))]
+
+
+@st.composite
+def bent(draw: st.DrawFn) -> tuple[str, Any]:
+    name, value = draw(st.sampled_from(REAL))
+    value = copy.deepcopy(value)
+    for _ in range(draw(st.integers(1, 4))):
+        found = [spot for spot in spots(value) if spot]
+        if not found:
+            break
+        *path, last = draw(st.sampled_from(found))
+        parent = value
+        for key in path:
+            parent = parent[key]
+        match draw(st.sampled_from(["drop", "odd", "nest", "double"])):
+            case "drop":
+                del parent[last]
+            case "odd":
+                parent[last] = copy.deepcopy(draw(ODD))
+            case "nest":
+                parent[last] = [{"value": parent[last]}]
+            case _ if isinstance(parent, list):
+                parent.append(copy.deepcopy(parent[last]))
+            case _:
+                parent[f"{last}2"] = parent[last]
+    return name, value
+
+
+def fate_of(arrival: Arrival, item: Item, plan: Plan) -> str:
+    """What the committer does, without its database."""
+    if item.ignored is not None:
+        return "ignored"
+    if item.broken is not None:
+        return "quarantined"
+    fates = []
+    for nth, statement in enumerate(item.statements):
+        how: Circumstance = arrival.circumstance(item, nth, statement)
+        fates.append(plan.take(statement, how))
+    return "parked" if Fate.PARKED in fates else "mapped"
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(bent())
+def test_a_bent_body_is_taken_apart_without_an_error(case: tuple[str, Any]) -> None:
+    name, value = case
+    raw = json.dumps(value).encode()
+    arrival = interpret.arrival(SOURCES[name], raw, {}, NOW, READER)
+    if arrival.unreadable is not None:
+        assert arrival.items == []
+        return
+    faults = [item.broken for item in arrival.items if item.broken and item.broken.startswith(MAPPING_FAILED)]
+    assert not faults, "a shape that the mapping did not expect is to be named, not survived"
+    plan = Plan(World())
+    fates = [fate_of(arrival, item, plan) for item in arrival.items]
+    assert len(fates) == len(arrival.items)
+    for event in plan.events:
+        assert json.loads(event.to_json())["time"] <= "2026-07-01T00:05:00Z"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(SOURCES)), st.binary(max_size=200))
+def test_any_bytes_are_read_or_unreadable(name: str, raw: bytes) -> None:
+    interpret.arrival(SOURCES[name], raw, {}, NOW, READER)
