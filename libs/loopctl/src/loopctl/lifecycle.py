@@ -88,7 +88,7 @@ def _broker(stack: Stack, started: Started) -> None:
             current.waits_for = "waiting for the broker"
 
             def progress(done: int, of: int) -> None:
-                current.waits_for = f"fetching its jars, {done} of {of}"
+                current.waits_for = f"fetching its jars, {done} of {of}" if done < of else "waiting for the broker"
 
             if stack.kafka.start(progress):
                 started.names.append("kafka")

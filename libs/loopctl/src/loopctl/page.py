@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from loopctl import business_time, playing
@@ -43,5 +44,13 @@ def _time(stack: Stack) -> str:
     if not lag:
         return "wall time"
     course = business_time.read(stack)
-    scale = f"{course.scale:g}" if course else "1"
-    return f"{business_time.now(stack):%Y-%m-%d %H:%M} UTC, {lag.days} days behind, running {scale} times as fast"
+    if course is None or course.until is not None:
+        pace = "moved by the demo"
+    else:
+        pace = "standing still" if course.scale == 0 else f"running {course.scale:g} times as fast"
+    return f"{business_time.now(stack):%Y-%m-%d %H:%M} UTC, {_behind(lag)} behind, {pace}"
+
+
+def _behind(lag: timedelta) -> str:
+    hours = round(lag.total_seconds() / 3600)
+    return f"{hours // 24} days" if hours >= 48 else f"{hours} hours" if hours >= 2 else "less than two hours"

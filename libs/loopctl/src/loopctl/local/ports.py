@@ -57,9 +57,9 @@ def free_base(span: int) -> int:
 
     Where to begin looking depends on the process, so that two that look at the same moment find different ones.
     """
-    bases = range(FIRST_BASE, LAST_BASE, BASE_STEP)
-    begin = os.getpid() % len(bases)
-    for base in [*bases[begin:], *bases[:begin]]:
+    count = (LAST_BASE - FIRST_BASE) // BASE_STEP
+    for nth in range(count):
+        base = FIRST_BASE + (os.getpid() + nth) % count * BASE_STEP
         if all(free(base + offset) for offset in range(span + 1)):
             return base
     raise Problem(f"No free range of ports between {FIRST_BASE} and {LAST_BASE}", remedy="stop some other stack")
