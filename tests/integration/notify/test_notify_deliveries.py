@@ -23,7 +23,7 @@ async def test_a_client_in_the_red_reaches_its_csm_on_slack_and_by_mail(notify: 
     [mail] = notify.catcher.caught("email")
     assert (slack.inbox, mail.inbox) == (MAYA, MAYA)
     assert mail.subject == "Northwind Labs is red: health 52.1 (was 71.4)"
-    assert "logins fell from 34 to 9 a week (−11.5)" in mail.body["text"]
+    assert "Logins fell from 34 to 9 a week (−11.5)" in mail.body["text"]
     assert "Call your champion today" in mail.body["html"]
     assert slack.client_id == mail.client_id == str(client_id)
     delivered = await notify.published(said.Delivered)
@@ -146,6 +146,16 @@ async def test_a_silent_feed_is_told_to_whoever_is_on_call_once(notify: NotifySt
     assert "The feed zendesk has been silent for 26 h" in message.subject
     [delivered] = await notify.published(said.Delivered)
     assert delivered.client_id is None
+
+
+async def test_a_feed_that_comes_and_goes_is_told_once_in_a_while(notify: NotifyStack) -> None:
+    for _ in range(3):
+        await notify.say(world.feed_silent(), "zendesk")
+        notify.clock.advance(hours=1)
+    await notify.say(world.feed_silent("stripe"), "stripe")
+    states = [row["state"] for row in await notify.deliveries()]
+    assert states == ["queued", "suppressed", "suppressed", "queued"]
+    assert {event.client_id for event in await notify.published(said.Suppressed)} == {None}
 
 
 async def test_nobody_is_flooded(notify: NotifyStack) -> None:

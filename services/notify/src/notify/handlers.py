@@ -24,7 +24,7 @@ from notify.domain import crm
 from notify.domain.card import CARD, KEEP, Card
 from notify.domain.message import zone
 from notify.domain.occasion import READS, Occasion, is_history, occasion_of
-from notify.domain.routing import Address, Directory, Planned, Surroundings, route
+from notify.domain.routing import Address, Directory, Planned, Surroundings, route, told_by
 from notify.domain.rules import Channel, Policy, Rule
 from notify.domain.wording import Context, compose
 from notify.repository import crm as crm_repository
@@ -109,16 +109,14 @@ async def _plan(
     matched = [(occasion, rule) for occasion in occasions if (rule := desk.policy.match(occasion)) is not None]
     if not matched:
         return
-    clients = sorted({roots[o.client_id] for o, _ in matched if o.client_id is not None})
-    around = await _surroundings(desk, clients, now, session)
+    here = [(replace(o, client_id=roots[o.client_id] if o.client_id else None), rule) for o, rule in matched]
+    around = await _surroundings(desk, here, now, session)
     before = dict(around.told)
     rows: list[Row] = []
-    for occasion, rule in matched:
-        root = roots[occasion.client_id] if occasion.client_id else None
-        here = replace(occasion, client_id=root)
-        card = cards.get(root) if root else None
-        planned = route(rule, here, card, around, desk.directory, desk.policy.limit, now)
-        rows += [_row(desk, rule, here, card, around, each, now) for each in planned]
+    for occasion, rule in here:
+        card = cards.get(occasion.client_id) if occasion.client_id else None
+        planned = route(rule, occasion, card, around, desk.directory, desk.policy.limit, now)
+        rows += [_row(desk, rule, occasion, card, around, each, now) for each in planned]
     fresh = await deliveries.add(session, rows, rules_version=desk.policy.version, now=now, wall=desk.clock.wall())
     await people.save_told(session, {m: at for m, at in around.told.items() if before.get(m) != at})
     held = [row for row in rows if row.reason is not None and row.delivery_id in fresh]
@@ -127,12 +125,16 @@ async def _plan(
     await outbox.add(session, [suppressed(row, now) for row in held])
 
 
-async def _surroundings(desk: Desk, clients: list[UUID], now: datetime, session: AsyncSession) -> Surroundings:
+async def _surroundings(
+    desk: Desk, here: Sequence[tuple[Occasion, Rule]], now: datetime, session: AsyncSession
+) -> Surroundings:
+    clients = sorted({occasion.client_id for occasion, _ in here if occasion.client_id is not None})
+    matters = sorted({told.matter_of for occasion, rule in here if (told := told_by(rule, occasion)) is not None})
     counts = await deliveries.counts(session, now - desk.policy.limit.within)
     return Surroundings(
         preferences=await people.preferences(session),
         quiet_clients=await people.quiet_clients(session, clients),
-        told=await people.told(session, clients),
+        told=await people.told(session, matters),
         counts={Address(Channel(channel), recipient): n for (channel, recipient), n in counts.items()},
     )
 

@@ -46,7 +46,8 @@ class Told:
     """What throttling remembers: a rule's group spoke about a matter of a client."""
 
     group: str
-    client_id: UUID
+    matter_of: UUID
+    """The client, or what stands for the feed."""
     scope: str
 
 
@@ -77,9 +78,10 @@ def delivery_id(event_id: UUID, rule: str, address: Address) -> UUID:
 
 
 def told_by(rule: Rule, occasion: Occasion) -> Told | None:
-    if rule.throttle is None or occasion.client_id is None:
+    if rule.throttle is None:
         return None
-    return Told(rule.throttle.group or rule.name, occasion.client_id, rule.throttle.scope(occasion))
+    matter_of = occasion.client_id or derived_id("feed", occasion.event.subject)
+    return Told(rule.throttle.group or rule.name, matter_of, rule.throttle.scope(occasion))
 
 
 def route(

@@ -111,11 +111,11 @@ async def set_quiet(
     return dict(result.mappings().one())
 
 
-async def told(session: AsyncSession, client_ids: Sequence[UUID]) -> dict[Told, datetime]:
-    """When each matter of these clients was last told; their state rows are locked by the caller."""
+async def told(session: AsyncSession, matters_of: Sequence[UUID]) -> dict[Told, datetime]:
+    """When each matter of these clients (or feeds) was last told; clients' state rows are locked by the caller."""
     result = await session.execute(
         text("SELECT client_id, rule_group, scope, last_at FROM told WHERE client_id = ANY(:ids)"),
-        {"ids": list(client_ids)},
+        {"ids": list(matters_of)},
     )
     return {Told(row.rule_group, row.client_id, row.scope): row.last_at for row in result}
 
@@ -123,7 +123,7 @@ async def told(session: AsyncSession, client_ids: Sequence[UUID]) -> dict[Told, 
 async def save_told(session: AsyncSession, changed: Mapping[Told, datetime]) -> None:
     if not changed:
         return
-    rows = sorted(changed.items(), key=lambda item: (item[0].client_id, item[0].group, item[0].scope))
+    rows = sorted(changed.items(), key=lambda item: (item[0].matter_of, item[0].group, item[0].scope))
     await session.execute(
         text("""
         INSERT INTO told (client_id, rule_group, scope, last_at)
@@ -132,7 +132,7 @@ async def save_told(session: AsyncSession, changed: Mapping[Told, datetime]) -> 
         ON CONFLICT (client_id, rule_group, scope) DO UPDATE SET last_at = greatest(told.last_at, excluded.last_at)
         """),
         {
-            "ids": [matter.client_id for matter, _ in rows],
+            "ids": [matter.matter_of for matter, _ in rows],
             "groups": [matter.group for matter, _ in rows],
             "scopes": [matter.scope for matter, _ in rows],
             "lasts": [last for _, last in rows],

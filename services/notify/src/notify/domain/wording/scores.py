@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.contracts import health
 
 from notify.domain.message import Bar, Fact, Message, moment, number, spoken
-from notify.domain.wording.context import Context, name_of, worded
+from notify.domain.wording.context import Context, name_of, sentence, worded
 
 MOVES_SHOWN = 4
 LOW_CONFIDENCE = 0.6
@@ -43,7 +43,9 @@ def _signed(delta: float) -> str:
 
 
 def _move(move: health.Move) -> str:
-    return f"{move.text} ({_signed(move.delta)})"
+    """What moved the score, and by how much, once: many texts end with the figure already."""
+    text = sentence(move.text)
+    return text if text.endswith(_signed(move.delta)) else f"{text} ({_signed(move.delta)})"
 
 
 def _weakest(components: tuple[health.Component, ...]) -> tuple[str, ...]:
