@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from churn import dataset, training
 from churn.adapters import evaluation, xgboost_model
-from churn.adapters.xgboost_model import BadModelError
+from churn.adapters.stored_model import BadModelError
 from churn.dataset import Table, Wish
 from churn.domain.features import NAMES
 from churn.domain.history import MICRO

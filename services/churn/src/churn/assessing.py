@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from common import folding, outbox
@@ -15,7 +15,6 @@ from common.contracts.ids import derived_id
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from churn import metrics
-from churn.adapters.xgboost_model import Prediction
 from churn.client_fold import FOLD
 from churn.domain import features, flags, scorecard
 from churn.domain.assessment import Assessment, level_of
@@ -29,6 +28,9 @@ from churn.domain.state import State
 from churn.registry import Registry, Serving
 from churn.repository import decisions, risks
 from churn.repository.risks import Risk
+
+if TYPE_CHECKING:
+    from churn.adapters.xgboost_model import Prediction
 
 SOURCE = "csl/churn"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from churn.adapters.xgboost_model import StoredModel
+from churn.adapters.stored_model import StoredModel
 from churn.dataset import Wish
 from churn.domain.moments import moment_of
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from common import logging
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from churn import metrics
-from churn.adapters.xgboost_model import BadModelError, RiskModel, unpack
+from churn.adapters.stored_model import BadModelError, StoredModel
 from churn.repository import models
+
+if TYPE_CHECKING:
+    from churn.adapters.xgboost_model import RiskModel
 
 log = logging.get(__name__)
 
@@ -83,3 +87,10 @@ async def load(session: AsyncSession, model_id: UUID) -> Serving:
     if record is None:
         raise BadModelError("it is not in the registry")
     return Serving(record, unpack(await models.stored(session, model_id)))
+
+
+def unpack(stored: StoredModel) -> RiskModel:
+    """Raises BadModelError. XGBoost is imported with the first model: the service starts without one, and quickly."""
+    from churn.adapters import xgboost_model
+
+    return xgboost_model.unpack(stored)

@@ -17,7 +17,7 @@ from common.timers import Timer, schedule
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from churn import metrics, registry
-from churn.adapters.xgboost_model import BadModelError, StoredModel, unpack
+from churn.adapters.stored_model import BadModelError, StoredModel
 from churn.assessing import event_of
 from churn.domain import flags
 from churn.domain.policy import Policy
@@ -99,7 +99,7 @@ async def register(session: AsyncSession, offered: Offered, *, by: str, now: dat
     content = _content(offered.content_base64)
     stored = StoredModel(content, offered.sha256, offered.features, offered.calibration, offered.libraries)
     try:
-        unpack(stored)
+        registry.unpack(stored)
     except BadModelError as error:
         raise Refused(f"the model cannot be used: {error}", field="content_base64") from error
     await models.serialise(session)

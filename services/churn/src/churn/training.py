@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from churn import card
 from churn.adapters import calibration, evaluation, xgboost_model
 from churn.adapters.calibration import Floats
-from churn.adapters.xgboost_model import StoredModel
+from churn.adapters.stored_model import StoredModel
 from churn.dataset import Table, Wish
 from churn.domain.features import NAMES
 from churn.domain.moments import DAY

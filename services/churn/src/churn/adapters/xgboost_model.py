@@ -1,5 +1,6 @@
 """XGBoost behind two words: `train` makes a model from a table, `RiskModel` speaks about clients in bulk.
 
+Importing it takes a second (XGBoost brings scikit-learn), so the service does that only when there is a model.
 Deterministic: the same table on the same machine gives the same bytes (fixed seed and threads, recorded versions).
 """
 
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +17,10 @@ import xgboost
 
 from churn.adapters import calibration
 from churn.adapters.calibration import Calibration, Floats
+from churn.adapters.stored_model import BadModelError, StoredModel
 from churn.domain.features import BY_NAME, NAMES
 from churn.domain.reasons import CODES
 
-MODEL = "xgboost"
 SEED = 20_260
 THREADS = 1
 """OpenMP threads that wait for each other spin; beside a running stack one thread is quicker than two."""
@@ -39,10 +40,6 @@ PARAMETERS: dict[str, Any] = {
 """No class re-weighting: it would bend probabilities."""
 
 
-class BadModelError(ValueError):
-    """A stored model cannot be trusted or not be used: wrong checksum, another release's features, broken bytes."""
-
-
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """One row a client: probability, and what each reason code adds to the margin (log-odds) beside `base`."""
@@ -50,18 +47,6 @@ class Prediction:
     probability: Floats
     groups: Floats
     base: Floats
-
-
-@dataclass(frozen=True)
-class StoredModel:
-    """What the registry keeps of a model."""
-
-    content: bytes
-    sha256: str
-    features: tuple[str, ...]
-    calibration: Mapping[str, Any]
-    libraries: Mapping[str, str]
-    kind: str = MODEL
 
 
 @dataclass(frozen=True)

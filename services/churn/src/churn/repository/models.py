@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from churn.adapters.xgboost_model import StoredModel
+from churn.adapters.stored_model import StoredModel
 
 _COLUMNS = (
     "model_id, version, kind, created_at, created_by, sha256, features, calibration, libraries, trained_on,"
