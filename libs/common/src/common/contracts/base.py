@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache, cached_property
-from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict
@@ -92,6 +92,7 @@ class Unknown(Data):
 
 
 D = TypeVar("D", bound=Data, covariant=True)
+B = TypeVar("B", bound=Data)
 
 
 class Order(NamedTuple):
@@ -128,7 +129,7 @@ class Event(BaseModel, Generic[D]):
     @classmethod
     def of(
         cls,
-        data: Data,
+        data: B,
         *,
         id: UUID,  # noqa: A002  (CloudEvents' own word)
         source: str,
@@ -139,9 +140,9 @@ class Event(BaseModel, Generic[D]):
         sequence: int = 0,
         caused_by: Event[Any] | None = None,
         replaces: UUID | None = None,
-    ) -> Self:
+    ) -> Event[B]:
         """Wrap a body; trace and correlation are taken over from the event that caused it."""
-        return cls(
+        event = cls(
             id=id,
             source=source,
             type=data.TYPE,
@@ -157,6 +158,7 @@ class Event(BaseModel, Generic[D]):
             replaces=replaces,
             data=data,
         )
+        return cast("Event[B]", event)
 
     @cached_property
     def client_id(self) -> UUID:
