@@ -48,7 +48,7 @@ async def test_completing_while_the_deadline_fires_ends_the_same_either_way(esca
         escalation.fire(workers=2),
         *(escalation.post(f"/v1/cases/{one}/steps/assign/complete", {"evidence": PEOPLE}) for one in ids),
     )
-    assert [answer.status_code for answer in answers[1:]] == [200] * 8
+    assert [getattr(answer, "status_code", answer) for answer in answers[1:]] == [200] * 8
     counted = Counter(await escalation.words())
     assert counted == {"step_breached assign": 8, "case_assigned": 8, "step_done assign": 8}
     for one in clients:

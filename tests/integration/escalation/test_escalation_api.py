@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from common.http import encode_cursor
 
 from tests.support.escalation_stack import EscalationStack
-from tests.support.escalation_world import MAYA, OMAR, PEOPLE, PLAN, call_evidence, hours
+from tests.support.escalation_world import MAYA, OMAR, OTHER, PEOPLE, PLAN, call_evidence, hours
 
 
 async def open_case(escalation: EscalationStack, client_id: UUID) -> str:
@@ -145,3 +146,49 @@ async def test_the_case_shows_why_and_what_is_next(escalation: EscalationStack, 
     assert case["flag"]["said"]["reasons"][0]["text"] == "the sponsor left on 1 Mar"
     assert case["next_due_at"] == case["steps"][0]["due_at"]
     assert case["steps"][0]["asks_for"] == "people"
+
+
+BENT = [
+    '{"evidence": {"csm": "a\\u0000@ours.example", "executive_sponsor": "omar@ours.example"}}',
+    '{"evidence": {"csm": "\\ud800@ours.example", "executive_sponsor": "omar@ours.example"}}',
+    '{"evidence": {"csm": ["maya@ours.example"], "executive_sponsor": {"a": 1}}}',
+    '{"evidence": [1e400]}',
+    '{"evidence": {"csm": 1e400}}',
+    '{"evidence": null}',
+    "[]",
+    "nonsense",
+    "",
+    '{"evidence": ' + "[" * 5000 + "]" * 5000 + "}",
+]
+
+
+@pytest.mark.parametrize("body", BENT, ids=range(len(BENT)))
+async def test_no_body_however_bent_is_an_error_of_ours(escalation: EscalationStack, client_id: UUID, body: str):
+    case_id = await open_case(escalation, client_id)
+    async with escalation.http() as http:
+        for path in ("steps/assign/complete", "assign", "pause", "close"):
+            answer = await http.post(
+                f"/v1/cases/{case_id}/{path}", content=body, headers={"content-type": "application/json"}
+            )
+            assert answer.status_code in {400, 422}, f"{path}: {answer.status_code} {answer.text}"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"person": "a\x00b"},
+        {"client_id": "me"},
+        {"opened_from": "yesterday"},
+        {"opened_from": "2026-03-02T09:00:00"},
+        {"opened_from": "9999-12-31T23:59:59-12:00"},
+        {"limit": "-1"},
+        {"state": "happy"},
+        {"cursor": encode_cursor({"opened_at": "x", "case_id": "x"})},
+        {"cursor": encode_cursor({"opened_at": "2026-03-02", "case_id": OTHER})},
+    ],
+    ids=lambda query: str(query)[:40],
+)
+async def test_no_query_however_bent_is_an_error_of_ours(escalation: EscalationStack, query: dict[str, str]):
+    async with escalation.http() as http:
+        answer = await http.get("/v1/cases", params=query)
+    assert answer.status_code == 422, answer.text

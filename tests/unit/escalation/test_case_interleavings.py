@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from common.contracts.errors import Conflict, Refused
@@ -136,7 +137,7 @@ def test_when_the_timers_fire_makes_no_difference(told):
     end = now + timedelta(days=10)
     final, more = decide(prompt[-1], inputs.TimePassed(), end)
     late_final, late_more = decide(late[-1], inputs.TimePassed(), end)
-    forget = {"happenings": 0, "generation": 0}
+    forget: dict[str, Any] = {"happenings": 0, "generation": 0}
     without_notice = [replace(step, announced_at=None) for step in final.steps]
     late_without_notice = [replace(step, announced_at=None) for step in late_final.steps]
     assert replace(final, steps=tuple(without_notice), **forget) == replace(

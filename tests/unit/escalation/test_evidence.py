@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from common.contracts.errors import Refused
 from escalation.domain.evidence import Terms, check, for_publication, without_contact
@@ -12,7 +14,7 @@ from tests.support.escalation_world import MAYA, MONDAY, OMAR, PEOPLE, PLAN, cal
 TERMS = Terms(MONDAY)
 
 
-def without(evidence: dict[str, object], name: str) -> dict[str, object]:
+def without(evidence: Any, name: str) -> dict[str, Any]:
     return {key: value for key, value in evidence.items() if key != name}
 
 

@@ -18,8 +18,8 @@ moments = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=s
 spans = st.integers(1, 100 * 60).map(lambda minutes: timedelta(minutes=minutes))
 
 
-def berlin(*when: int) -> datetime:
-    return datetime(*when, tzinfo=UTC) - timedelta(hours=1)  # winter time
+def berlin(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, tzinfo=UTC) - timedelta(hours=1)  # winter time
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,12 @@ def test_working_hours(tmp_path: Path):
         read_file(write(tmp_path, "hours: elapsed", f"hours: {hours.replace('Berlin', 'Atlantis')}"))
 
 
+def test_working_hours_that_never_reach_a_deadline_are_refused(tmp_path: Path):
+    hours = '{timezone: UTC, opens: "09:00", closes: "09:01", weekdays: [mon]}'
+    with pytest.raises(ValueError, match="never reach"):
+        read_file(write(tmp_path, "hours: elapsed", f"hours: {hours}"))
+
+
 def test_two_files_of_one_procedure_are_refused(tmp_path: Path):
     write(tmp_path)
     write(tmp_path, name="copy.yaml")

@@ -15,7 +15,7 @@ from common.errors import Refused
 from common.http import PROBLEMS, Once, Page, check_if_match, decode_cursor, encode_cursor, etag_of
 from common.http.pages import Cursor, Limit
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from escalation import service
 from escalation.adapters.sop_yaml import SopSpec
@@ -94,6 +94,9 @@ class Changing:
 Change = Annotated[Changing, Depends(Changing, scope="function")]
 
 
+_moment: TypeAdapter[datetime] = TypeAdapter(UtcDatetime)
+
+
 def _etag(case: Case) -> str:
     return etag_of(case.case_id, case.client_id, case.happenings)
 
@@ -101,7 +104,7 @@ def _etag(case: Case) -> str:
 def _position(cursor: str) -> tuple[datetime, UUID]:
     position = decode_cursor(cursor, "opened_at", "case_id")
     try:
-        return datetime.fromisoformat(position["opened_at"]), UUID(position["case_id"])
+        return _moment.validate_python(position["opened_at"]), UUID(position["case_id"])
     except (ValueError, TypeError) as error:
         raise Refused("not a cursor of this list", field="cursor") from error
 
@@ -133,7 +136,10 @@ async def list_cases(
     session: SessionDep,
     state: Annotated[list[State] | None, Query(description="May be repeated.")] = None,
     client_id: UUID | None = None,
-    person: Annotated[str | None, Query(description="CSM or executive sponsor, by e-mail address.")] = None,
+    person: Annotated[
+        str | None,
+        Query(max_length=320, pattern=r"^[^\x00]*$", description="CSM or executive sponsor, by e-mail address."),
+    ] = None,
     outcome: Outcome | None = None,
     breached: Annotated[bool | None, Query(description="With (without) a missed step not done yet.")] = None,
     opened_from: UtcDatetime | None = None,

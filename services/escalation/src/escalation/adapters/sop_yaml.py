@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,6 +19,7 @@ from escalation.domain.sop import Proof, Sop, StepRule
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MAX_HOURS = 24 * 365
+ANY_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 
@@ -93,6 +94,13 @@ class SopSpec(_Part):
         names = [step.step for step in self.steps]
         if len(set(names)) < len(names):
             raise ValueError("two steps have the same name")
+        return self
+
+    @model_validator(mode="after")
+    def _deadlines_within_reach(self) -> Self:
+        """A calendar with hardly an hour in it is found here, and not when a client is about to leave."""
+        longest = max(step.due_hours for step in self.steps)
+        _hours(self.hours).after(ANY_MONDAY, timedelta(hours=longest))
         return self
 
     def body(self) -> dict[str, Any]:

@@ -41,7 +41,12 @@ def check(proof: Proof, given: Evidence, terms: Terms) -> dict[str, Any]:
 
 def email_of_ours(value: object, field: str, terms: Terms) -> str:
     """A colleague's address, in lower case. Raises Refused."""
-    if not isinstance(value, str) or len(value) > EMAIL_LIMIT or not _EMAIL.match(value.strip()):
+    if (
+        not isinstance(value, str)
+        or len(value) > EMAIL_LIMIT
+        or not _EMAIL.match(value.strip())
+        or not _storable(value)
+    ):
         raise Refused("name a colleague by e-mail address", field=field)
     address = value.strip().lower()
     if terms.own_domains and address.rpartition("@")[2] not in terms.own_domains:
@@ -136,11 +141,16 @@ def _person(given: object, field: str, terms: Terms) -> str:
 
 
 def _text(value: object, field: str, ask: str) -> str:
-    if not isinstance(value, str) or not value.strip() or "\x00" in value:
+    if not isinstance(value, str) or not value.strip() or not _storable(value):
         raise Refused(ask, field=field)
     if len(value) > TEXT_LIMIT:
         raise Refused(f"at most {TEXT_LIMIT} characters", field=field)
     return value.strip()
+
+
+def _storable(value: str) -> bool:
+    """Half of a surrogate pair is JSON but no text; NUL is text that PostgreSQL cannot hold."""
+    return "\x00" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _list(value: object, field: str, ask: str) -> Sequence[object]:
