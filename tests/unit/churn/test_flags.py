@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -141,14 +142,19 @@ def test_a_client_that_left_closes_everything_once():
 )
 def test_an_override_says_why_and_until_when(change: dict, field: str):
     watch, _ = play(Watch(CLIENT), 0.7)
-    wish = {"reason_code": "seasonal", "note": "August is quiet there.", "until": MONDAY + DAYS, **change}
+    wish: dict[str, Any] = {
+        "reason_code": "seasonal",
+        "note": "August is quiet there.",
+        "until": MONDAY + DAYS,
+        **change,
+    }
     with pytest.raises(Refused) as refused:
         flags.override(watch, found(0.7).risk(), POLICY.overrides, by=MAYA, now=MONDAY, **wish)
     assert refused.value.field == field
 
 
 def test_only_a_flag_can_be_downgraded_and_only_once():
-    wish = {"reason_code": "seasonal", "note": "August is quiet there.", "until": MONDAY + DAYS}
+    wish: dict[str, Any] = {"reason_code": "seasonal", "note": "August is quiet there.", "until": MONDAY + DAYS}
     for watch in (Watch(CLIENT), overridden()):
         with pytest.raises(Conflict):
             flags.override(watch, found(0.7).risk(), POLICY.overrides, by=MAYA, now=MONDAY, **wish)

@@ -126,7 +126,7 @@ def test_a_file_is_read_by_ref_or_id_with_repeats_once_and_faults_named():
     content = [orjson.dumps(e) for e in (registered, login, login, bad, naive)] + [b"{broken", b""]
     found = event_file.read(content, event_file.identities(content))
     assert list(found.clients) == [registered["subject"]]
-    assert [e.name for e in in_order(found.clients[registered["subject"]])] == ["client_registered", "logged_in"]
+    assert [e.name for e in in_order(found.clients[str(registered["subject"])])] == ["client_registered", "logged_in"]
     assert found.refused == 3
     assert [text.split(":")[0] for text in found.refusals] == ["line 4", "line 5", "line 6"]
 

@@ -25,8 +25,8 @@ START = MONDAY - 196 * DAYS
 
 
 def said(teller: Teller, code: str, *, raising: bool = True) -> str:
-    reasons = explain({code: 1.0 if raising else -1.0}, teller.view(), POLICY)
-    return reasons[0].text
+    view = teller.view()
+    return explain({code: 1.0 if raising else -1.0}, values(view), view, POLICY)[0].text
 
 
 def test_a_client_that_turned_away_is_described_as_a_colleague_would():
@@ -51,13 +51,15 @@ def test_sentences_for_single_facts():
 
 def test_single_events_are_linked():
     teller = Teller().tell_all(beginning(START)).tell("contact_left", MONDAY - DAYS, contact_id="ada")
-    reason = explain({"sponsor": 0.9}, teller.view(), POLICY)[0]
+    view = teller.view()
+    reason = explain({"sponsor": 0.9}, values(view), view, POLICY)[0]
     assert reason.model_dump()["events"] == ("event-6",)
 
 
 def test_strongest_first_up_to_five_that_raise_and_three_that_lower():
     groups = {code: (n + 1) / 10 * (-1) ** n for n, code in enumerate(CODES)}
-    reasons = explain(groups, Teller().tell_all(beginning(START)).view(), POLICY)
+    view = Teller().tell_all(beginning(START)).view()
+    reasons = explain(groups, values(view), view, POLICY)
     signs = [r.contribution > 0 for r in reasons]
     assert signs == [True] * 5 + [False] * 3
     assert [abs(r.contribution) for r in reasons[:5]] == sorted(
@@ -66,7 +68,14 @@ def test_strongest_first_up_to_five_that_raise_and_three_that_lower():
 
 
 def test_weak_contributions_get_no_sentence():
-    assert explain({"logins": 0.01, "mood": -0.02}, Teller().view(), POLICY) == ()
+    view = Teller().view()
+    assert explain({"logins": 0.01, "mood": -0.02}, values(view), view, POLICY) == ()
+
+
+def test_what_is_not_known_is_said_to_be_so():
+    teller = Teller().tell_all(beginning(START))
+    assert said(teller, "satisfaction", raising=False) == "no ratings are known"
+    assert said(teller, "usage") == "no usage is known"
 
 
 @given(
@@ -79,7 +88,7 @@ def test_weak_contributions_get_no_sentence():
 def test_every_reason_can_be_said_of_any_client(code: str, raising: bool, weeks: int, badly: int, ahead: int):
     teller = Teller().tell_all(turning_away(START, well=weeks, badly=badly))
     view = teller.view(MONDAY + ahead * DAYS)
-    text = explain({code: 1.0 if raising else -1.0}, view, POLICY)[0].text
+    text = explain({code: 1.0 if raising else -1.0}, values(view), view, POLICY)[0].text
     assert text
     assert "{" not in text
     assert "nan" not in text.split()

@@ -122,7 +122,7 @@ def test_auc_agrees_with_scikit_learn():
 
     rng = np.random.default_rng(3)
     left = (rng.random(500) < 0.2).astype(float)
-    p = np.round(np.clip(0.2 + 0.2 * left + rng.normal(0, 0.2, 500), 0.01, 0.99), 2)
+    p = np.round(np.clip(0.2 + 0.2 * left + rng.normal(0, 0.2, 500), 0.01, 0.99), 2).astype(np.float64)
     assert evaluation.auc(p, left) == pytest.approx(roc_auc_score(left, p))
     smooth = p + rng.random(500) * 1e-6
     assert evaluation.pr_auc(smooth, left) == pytest.approx(average_precision_score(left, smooth))

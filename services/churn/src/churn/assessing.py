@@ -131,7 +131,7 @@ class Assessor:
             model=record.kind,
             model_version=record.version,
             calibrated=True,
-            reasons=explain(groups, candidate.view, policy),
+            reasons=explain(groups, candidate.features, candidate.view, policy),
             probability=round(probability, 6),
             simulated=True if serving.simulated else None,
             base=float(prediction.base[row]),
@@ -151,7 +151,7 @@ class Assessor:
             model=scorecard.MODEL,
             model_version=policy.scorecard.version,
             calibrated=False,
-            reasons=explain(found.by_reason, candidate.view, policy),
+            reasons=explain(found.by_reason, candidate.features, candidate.view, policy),
             points=found.points,
             groups=found.by_reason,
         )

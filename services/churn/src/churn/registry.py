@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -86,7 +87,9 @@ async def load(session: AsyncSession, model_id: UUID) -> Serving:
     record = await models.find(session, model_id)
     if record is None:
         raise BadModelError("it is not in the registry")
-    return Serving(record, unpack(await models.stored(session, model_id)))
+    stored = await models.stored(session, model_id)
+    # In a thread: importing XGBoost takes seconds on a busy machine, and Kafka wants its heartbeats meanwhile.
+    return Serving(record, await asyncio.to_thread(unpack, stored))
 
 
 def unpack(stored: StoredModel) -> RiskModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Mapping
@@ -99,7 +100,7 @@ async def register(session: AsyncSession, offered: Offered, *, by: str, now: dat
     content = _content(offered.content_base64)
     stored = StoredModel(content, offered.sha256, offered.features, offered.calibration, offered.libraries)
     try:
-        registry.unpack(stored)
+        await asyncio.to_thread(registry.unpack, stored)
     except BadModelError as error:
         raise Refused(f"the model cannot be used: {error}", field="content_base64") from error
     await models.serialise(session)

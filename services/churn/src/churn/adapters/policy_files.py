@@ -86,6 +86,7 @@ class _ScorecardFile(_Strict):
 class _Sentences(_Strict):
     raises: Annotated[list[str], Field(min_length=1)]
     lowers: Annotated[list[str], Field(min_length=1)]
+    missing: Annotated[str, Field(min_length=3)]
 
     @model_validator(mode="after")
     def _last_needs_nothing(self) -> _Sentences:
@@ -121,7 +122,7 @@ def load_policy(config_dir: Path) -> Policy:
             clear_below=card.clear_below,
             min_families=card.min_families,
         ),
-        sentences={code: Sentences(tuple(s.raises), tuple(s.lowers)) for code, s in texts.reasons.items()},
+        sentences={code: Sentences(tuple(s.raises), tuple(s.lowers), s.missing) for code, s in texts.reasons.items()},
         overrides=OverrideRules(**policy.overrides.model_dump()),
         **values,
     )

@@ -131,7 +131,8 @@ def _contacts(view: View) -> Words:
     return _some(
         contacts=plural(known, "contact") if known > 1 else None,
         single_contact="" if known == 1 else None,
-        engaged=plural(engaged, "contact") if not math.isnan(engaged) else None,
+        engaged=plural(engaged, "contact") if engaged > 0 else None,
+        nobody_engaged="" if engaged == 0 else None,
         contacts_left=plural(left, "contact") if left else None,
     )
 

@@ -13,6 +13,8 @@ from churn.domain.health_track import UNITS
 from churn.domain.moments import DAY
 from churn.domain.saying import Words, number, on, percent, plural
 
+ENOUGH_SCORES = 3
+"""Days with a score from which one may say that health held."""
 FELL, ROSE = 0.8, 1.15
 """Below and above these shares of before, a count is said to have fallen or risen."""
 
@@ -80,6 +82,8 @@ def health_trend(view: View) -> Words:
     if best[1] / UNITS - score >= 5:
         words |= {"best": number(best[1] / UNITS), "best_on": on(best[0], view.moment)}
     slope = health_features.health_slope_30(view)
+    if len(recent) >= ENOUGH_SCORES:
+        words["held"] = ""
     if slope >= 3:
         words["rising"] = number(slope)
     return words
@@ -98,7 +102,7 @@ def _level(view: View, weeks: list[int], noun: str) -> Words:
         }
     now = mean(weeks[:NOW_WEEKS])
     words = {f"{noun}_now": number(now)}
-    if now >= ROSE * usual:
+    if now >= ROSE * usual and usual >= 1:
         words[f"{noun}_rose_from"] = number(usual)
     return words
 

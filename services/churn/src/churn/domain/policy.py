@@ -56,6 +56,8 @@ class Sentences:
 
     raises: tuple[str, ...]
     lowers: tuple[str, ...]
+    missing: str
+    """Said where nothing of the kind is known: a model may weigh that either way."""
 
     def say(self, facts: Mapping[str, str], *, raising: bool) -> str:
         for sentence in self.raises if raising else self.lowers:

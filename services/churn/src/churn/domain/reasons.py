@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from common.contracts.churn import Reason
 
@@ -15,17 +16,23 @@ CODES: tuple[str, ...] = tuple(dict.fromkeys(feature.reason for feature in FEATU
 DIGITS = 4
 
 
-def explain(groups: Mapping[str, float], view: View, policy: Policy) -> tuple[Reason, ...]:
+_COLUMNS = {code: tuple(i for i, f in enumerate(FEATURES) if f.reason == code) for code in CODES}
+
+
+def explain(groups: Mapping[str, float], features: Sequence[float], view: View, policy: Policy) -> tuple[Reason, ...]:
     """The groups that raise the risk most, strongest first, then those that lower it most."""
     ordered = sorted(groups.items(), key=lambda item: (-abs(item[1]), item[0]))
     strong = [(code, value) for code, value in ordered if abs(value) >= policy.reason_floor]
     raising = [item for item in strong if item[1] > 0][: policy.reasons_raising]
     lowering = [item for item in strong if item[1] < 0][: policy.reasons_lowering]
-    return tuple(_reason(code, value, view, policy) for code, value in raising + lowering)
+    return tuple(_reason(code, value, features, view, policy) for code, value in raising + lowering)
 
 
-def _reason(code: str, value: float, view: View, policy: Policy) -> Reason:
+def _reason(code: str, value: float, features: Sequence[float], view: View, policy: Policy) -> Reason:
+    contribution = round(value, DIGITS)
+    if all(math.isnan(features[column]) for column in _COLUMNS[code]):
+        return Reason(code=code, text=policy.sentences[code].missing, contribution=contribution)
     facts = facts_of(code, view)
     text = policy.sentences[code].say(facts.words, raising=value > 0)
     extra = {"events": facts.events} if facts.events else {}
-    return Reason(code=code, text=text, contribution=round(value, DIGITS), **extra)
+    return Reason(code=code, text=text, contribution=contribution, **extra)
