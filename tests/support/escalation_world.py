@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from escalation.domain import inputs
@@ -19,8 +20,8 @@ OTHER = UUID("22222222-2222-4222-8222-222222222222")
 FLAG = UUID("33333333-3333-4333-8333-333333333333")
 MAYA, OMAR = "maya@ours.example", "omar@ours.example"
 
-PEOPLE = {"csm": MAYA, "executive_sponsor": OMAR}
-PLAN = {
+PEOPLE: dict[str, Any] = {"csm": MAYA, "executive_sponsor": OMAR}
+PLAN: dict[str, Any] = {
     "actions": [{"action": "restore the export", "owner": MAYA, "due_on": "2026-03-09"}],
     "tracking_item": "https://pm.example/CS-12",
 }
@@ -30,11 +31,11 @@ def hours(n: float) -> timedelta:
     return timedelta(hours=n)
 
 
-def call_evidence(at: datetime = MONDAY + timedelta(hours=30)) -> dict[str, object]:
+def call_evidence(at: datetime = MONDAY + timedelta(hours=30)) -> dict[str, Any]:
     return {"time": at.isoformat(), "attendees": ["contact-7", MAYA], "invitation": "https://cal.example/1"}
 
 
-EVIDENCE = {"assign": PEOPLE, "root_cause_call": call_evidence(), "mitigation_plan": PLAN}
+EVIDENCE: dict[str, dict[str, Any]] = {"assign": PEOPLE, "root_cause_call": call_evidence(), "mitigation_plan": PLAN}
 
 
 def sop(*, counted: Hours | None = None, version: int = 1) -> Sop:

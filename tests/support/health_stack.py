@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 from uuid import UUID, uuid4
 
 import httpx
@@ -166,7 +166,11 @@ class HealthStack:
         async with self.database.read() as session:
             return (await session.execute(text(sql), values)).all()
 
-    async def said(self, of: type[D] | None = None) -> list[Event[D]]:
+    @overload
+    async def said(self) -> list[Event[Any]]: ...
+    @overload
+    async def said(self, of: type[D]) -> list[Event[D]]: ...
+    async def said(self, of: type[Data] | None = None) -> list[Event[Any]]:
         """Events written to the outbox since the last look, of one type."""
         rows = await self.rows("SELECT seq, body FROM outbox WHERE seq > :seen ORDER BY seq", seen=self._seen)
         self._seen = max([self._seen, *(row.seq for row in rows)])

@@ -15,7 +15,7 @@ from common import inbox
 from common.clock import SystemClock
 from common.consumer import Consumer, ConsumerSpec
 from common.contracts import client
-from common.contracts.base import Event, Unknown
+from common.contracts.base import Data, Event, Unknown
 from common.db import Database
 from common.dispatch import Batch
 from sqlalchemy import text
@@ -25,7 +25,7 @@ from tests.support.chaos import until
 from tests.support.events import happened, login
 from tests.support.stack import TestStack
 
-KEEP = frozenset({client.LoggedIn, client.UsageRecorded, Unknown})
+KEEP: frozenset[type[Data]] = frozenset({client.LoggedIn, client.UsageRecorded, Unknown})
 
 
 class Heard:

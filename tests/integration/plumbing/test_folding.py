@@ -12,12 +12,14 @@ import orjson
 import pytest
 from common import folding, inbox
 from common.contracts import client
-from common.contracts.base import Event
+from common.contracts.base import Data, Event
 from common.db import Database
 
 from tests.support.events import DAY_0, happened, login
 
-KEEP = frozenset({client.LoggedIn, client.EventWithdrawn, client.ClientsMerged, client.ClientsUnmerged})
+KEEP: frozenset[type[Data]] = frozenset(
+    {client.LoggedIn, client.EventWithdrawn, client.ClientsMerged, client.ClientsUnmerged}
+)
 
 
 class Trail:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from common import readiness
+from common import migrations
 from common.auth import Caller, make_token, public, requires
 from common.clock import SystemClock
 from common.db import Database, SessionDep
@@ -62,7 +62,7 @@ async def fails_late(session: SessionDep) -> dict[str, str]:
 async def http(
     stack: TestStack, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[httpx.AsyncClient]:
-    monkeypatch.setattr(readiness.migrations, "head", lambda _service: "0001")
+    monkeypatch.setattr(migrations, "head", lambda _service: "0001")
     async with database.transaction() as session:
         await session.execute(text("CREATE TABLE things (name text CHECK (name <> 'late'))"))
         await session.execute(
