@@ -46,7 +46,7 @@ def examine(stack: Stack) -> list[Finding]:
         return [*findings, Finding(f"There is no stack in {stack.folder}", "start one with `loop up`")]
     running = list(_processes(stack))
     findings += running
-    if not any(part.process is None and not part.optional for part in inspection.parts(stack)[:2]):
+    if all(part.good for part in inspection.parts(stack)[:2]):
         findings += list(_guarded(lambda: provision.run(_database(stack))))
         findings += list(_guarded(lambda: _dead_letters(stack)))
         findings += list(_clock(stack))
@@ -84,7 +84,9 @@ def _processes(stack: Stack) -> Iterator[Finding]:
     for part in inspection.parts(stack):
         if part.good:
             continue
-        if part.process is None:
+        if part.elsewhere:
+            yield Finding(f"{part.name} is away: {part.waits_for}", "start your server, or mend its address")
+        elif part.process is None:
             yield Finding(
                 f"{part.name} does not run", f"`loop up` starts it; `loop logs {part.name}` says why it ended"
             )

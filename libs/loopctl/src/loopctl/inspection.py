@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 from common.clock import SystemClock
 
 from loopctl import business_time, playing, programs
+from loopctl.local import ports
 from loopctl.stack import Stack
 
 
@@ -23,6 +25,8 @@ class Part:
     waits_for: str
     """Why it is not ready; empty when it is."""
     optional: bool = False
+    elsewhere: bool = False
+    """Not ours to start and stop."""
 
     @property
     def good(self) -> bool:
@@ -30,6 +34,8 @@ class Part:
 
     @property
     def state(self) -> str:
+        if self.elsewhere:
+            return "running" if self.good else "away"
         if self.process is None:
             return "stopped"
         return "running" if self.good else "not ready"
@@ -60,11 +66,18 @@ def _server(
     embedded: bool,
 ) -> Part:
     if not embedded:
-        place = stack.bootstrap_servers if name == "kafka" else "DATABASE_URL"
-        return Part(name, f"{place} (your own)", None, "", optional=True)
+        return _outside(name, stack.bootstrap_servers if name == "kafka" else stack.owner_url)
     running = process()
     waits_for = "it does not run" if running is None else "" if ready() else "it does not answer yet"
     return Part(name, f"127.0.0.1:{stack.port(name)}", running, waits_for)
+
+
+def _outside(name: str, place: str) -> Part:
+    """A server of the operator's own: it is enough that somebody listens there."""
+    address = urlsplit(place if "://" in place else f"kafka://{place.split(',')[0]}")
+    host, port = address.hostname or ports.LOCALHOST, address.port or 5432
+    missing = "" if ports.listening(port, host) else f"{host}:{port} does not answer"
+    return Part(name, f"{host}:{port} (your own)", None, missing, elsewhere=True)
 
 
 def as_json(stack: Stack, found: list[Part]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from loopctl.console import say, step
 from loopctl.errors import Problem
 from loopctl.local.locking import exclusive
 from loopctl.local.processes import need_free_space, wait_until
-from loopctl.stack import DATABASE, LOCAL_PARTITIONS, Stack
+from loopctl.stack import DATABASE, Stack
 
 NEED_MB = 1024
 
@@ -70,7 +70,7 @@ def _database(stack: Stack, started: Started) -> None:
                 started.names.append("postgres")
             else:
                 current.note = "runs already"
-        provision.run(provision.create_database(stack.owner_url, DATABASE))
+            provision.run(provision.create_database(stack.owner_url, DATABASE))
     with step("Tables") as current:
         migrate_database(stack, lambda service: setattr(current, "waits_for", f"migrating {service}"))
         current.note = "up to date"
@@ -95,7 +95,7 @@ def _broker(stack: Stack, started: Started) -> None:
             else:
                 current.note = "runs already"
     with step("Topics") as current:
-        made = provision.run(provision.create_topics(stack.bootstrap_servers, partitions=LOCAL_PARTITIONS))
+        made = provision.run(provision.create_topics(stack.bootstrap_servers, partitions=stack.partitions))
         current.note = f"{len(made)} made" if made else "all there"
 
 

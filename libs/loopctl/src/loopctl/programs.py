@@ -164,6 +164,7 @@ def _own_defaults(stack: Stack, name: str) -> dict[str, str]:
             "HUBSPOT_BASE_URL": f"{catcher}/hubspot",
             "HUBSPOT_TOKEN": "local-catcher",
             "LINKS_BASE": catcher,
+            "LEASE_SECONDS": "15",
         }
     return own
 
@@ -212,8 +213,9 @@ def wait_ready(program: Program, told: Any) -> None:
     def ready_or_dead() -> bool:
         if program.process() is None:
             return True
-        told.waits_for = f"{program.name}: {program.waits_for()}"
-        return program.ready()
+        missing = program.waits_for()
+        told.waits_for = f"{program.name}: {missing}"
+        return not missing
 
     in_time = wait_until(ready_or_dead, seconds=READY_SECONDS, poll=0.1)
     if program.process() is None:

@@ -16,13 +16,14 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
 from loopctl.errors import Problem
 from loopctl.paths import REPOSITORY, SERVICES
 
 RETENTION = timedelta(days=30)
 FEEDS_PARTITIONS = 1
+REPLICAS = 3
 T = TypeVar("T")
 
 TOPICS = (
@@ -137,26 +138,34 @@ async def connect(url: str) -> asyncpg.Connection:
         ) from error
 
 
-async def create_topics(bootstrap_servers: str, *, partitions: int, replication: int = 1) -> list[str]:
-    """Create the topics that are missing; returns their names."""
+async def create_topics(bootstrap_servers: str, *, partitions: int) -> list[str]:
+    """Create the topics that are missing, replicated on up to three brokers; returns their names."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=20_000)
     try:
         await admin.start()
         present = set(await admin.list_topics())
         missing = [topic for topic in TOPICS if topic not in present]
-        wanted = [_topic(topic, partitions, replication) for topic in missing]
-        if wanted:
-            await admin.create_topics(wanted, timeout_ms=15_000)
-    except TopicAlreadyExistsError:
-        return []  # another `loop migrate` was first
+        if missing:
+            brokers = len((await admin.describe_cluster())["brokers"])
+            replication = max(1, min(REPLICAS, brokers))
+            await _create(admin, [_topic(topic, partitions, replication) for topic in missing])
     except KafkaError as error:
         raise Problem(
-            f"Kafka at {bootstrap_servers} does not take our topics ({type(error).__name__})",
+            f"Kafka at {bootstrap_servers} does not take our topics ({error})",
             remedy="look at `loop doctor`, or check KAFKA_BOOTSTRAP_SERVERS",
         ) from error
     finally:
         await admin.close()
     return missing
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
+    """One that another `loop migrate` has just made is as good. Raises KafkaError for any other refusal."""
+    answer = await admin.create_topics(topics, timeout_ms=15_000)
+    for name, code, *_ in answer.topic_errors:
+        error = for_code(code)
+        if error not in (NoError, TopicAlreadyExistsError):
+            raise error(f"topic {name}")
 
 
 def _topic(name: str, partitions: int, replication: int) -> NewTopic:

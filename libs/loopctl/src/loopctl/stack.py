@@ -28,7 +28,7 @@ OFFSETS = {"ingest": 1, "health": 2, "churn": 3, "escalation": 4, "notify": 5, "
            "postgres": 32, "kafka": 92}  # fmt: skip
 PORT_SPAN = 93
 """The highest offset in use (Kafka's controller)."""
-LOCAL_PARTITIONS = 6
+LOCAL_PARTITIONS, PARTITIONS = 6, 12
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,11 @@ class Stack:
     def production(self) -> bool:
         """LOOP_ENVIRONMENT=production: services refuse what is fit for a local stack only."""
         return os.environ.get("LOOP_ENVIRONMENT", "") == "production"
+
+    @property
+    def partitions(self) -> int:
+        """Of each topic about clients."""
+        return PARTITIONS if self.production else LOCAL_PARTITIONS
 
     def exists(self) -> bool:
         """Whether `loop up` was ever here, or the environment names a stack that runs elsewhere (containers)."""

@@ -33,11 +33,11 @@ def register(cli: typer.Typer) -> None:
 def migrate(data: Data = None) -> None:
     """Create what is missing of roles, schemas, topics and tables; safe to run at any time."""
     from loopctl import lifecycle, provision
-    from loopctl.stack import LOCAL_PARTITIONS, Stack
+    from loopctl.stack import Stack
 
     stack = Stack.at(data)
     lifecycle.migrate_database(stack, lambda service: say(f"  {service}"))
-    made = provision.run(provision.create_topics(stack.bootstrap_servers, partitions=LOCAL_PARTITIONS))
+    made = provision.run(provision.create_topics(stack.bootstrap_servers, partitions=stack.partitions))
     say(f"Tables are up to date; {len(made)} topics made." if made else "Tables and topics are up to date.")
 
 
