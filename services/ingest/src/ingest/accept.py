@@ -19,6 +19,14 @@ from ingest.repository.saving import RawBody
 from ingest.sources import bodies
 
 
+class Contradicted(Refused):
+    """A `strict` post contradicts what is known; its neighbours in the batch do not."""
+
+    def __init__(self, refused: Refused, position: int, arrival: Arrival) -> None:
+        super().__init__(refused.detail, field=f"{position}.{refused.field or 'subject'}")
+        self.arrival = arrival
+
+
 @dataclass(frozen=True, slots=True)
 class Moments:
     """Business time for what is said of clients, wall time for what is kept how long."""
@@ -30,7 +38,7 @@ class Moments:
 async def store(
     session: AsyncSession, arrivals: Sequence[Arrival], at: Moments, *, by: str = "webhook"
 ) -> list[Receipt]:
-    """Store posts that arrived together; one receipt each. Raises Refused only for a `strict` arrival."""
+    """Store posts that arrived together; one receipt each. Raises Contradicted for a `strict` arrival."""
     receipts = [Receipt() for _ in arrivals]
     new = await _without_duplicates(session, arrivals, receipts, at)
     plan = Plan(await loading.world(session, [s for items in new for item in items for s in item.statements]))
@@ -93,7 +101,7 @@ def _decide_item(
             return outcome_of(fates)
         except Refused as refused:
             if arrival.strict:
-                raise Refused(refused.detail, field=f"{item.position}.{refused.field or 'subject'}") from refused
+                raise Contradicted(refused, item.position, arrival) from refused
             reason = refused.detail
     broken.append(
         Quarantined(

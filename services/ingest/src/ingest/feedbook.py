@@ -70,10 +70,14 @@ class FeedBook:
         """Write for ever."""
         while True:
             await self._clock.sleep(FLUSH_EVERY)
-            try:
-                await self.flush()
-            except Exception as error:  # noqa: BLE001  (the edge: the pages are kept and written later)
-                log.warning("feeds_not_written", error=repr(error), passing=is_passing(error))
+            await self.write()
+
+    async def write(self) -> None:
+        """Write what was gathered; what cannot be written now is kept for the next time."""
+        try:
+            await self.flush()
+        except Exception as error:  # noqa: BLE001  (the edge: nothing is lost but the moment)
+            log.warning("feeds_not_written", error=repr(error), passing=is_passing(error))
 
     async def flush(self) -> None:
         """One transaction over the sources heard of since the last one; put back if it fails."""

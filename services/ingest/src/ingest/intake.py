@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from common import logging
 from common.clock import Clock
 from common.db import Database
-from common.errors import Refused, Unavailable
+from common.errors import Unavailable
 from common.faults import is_passing
 
 from ingest import accept, metrics
@@ -99,6 +99,11 @@ class Intake:
                 for waiting in batch:
                     metrics.REFUSED.labels(waiting.arrival.source, "unavailable").inc()
                     _fail(waiting, Unavailable("the database does not answer", retry_after=2))
+            elif isinstance(error, accept.Contradicted):
+                for waiting in batch:
+                    if waiting.arrival is error.arrival:
+                        _fail(waiting, error)
+                await self._commit(batch)
             elif len(batch) == 1:
                 await self._alone(batch[0], error)
             else:
@@ -126,11 +131,8 @@ class Intake:
                 waiting.answer.set_result(receipt)
 
     async def _alone(self, waiting: _Waiting, error: Exception) -> None:
-        """A post that cannot be stored as it is: refused if its sender can be told why, else quarantined whole."""
+        """A post that cannot be stored as it is, is quarantined whole."""
         arrival = waiting.arrival
-        if isinstance(error, Refused):
-            _fail(waiting, error)
-            return
         log.error("post_is_poison", source=arrival.source, exc_info=error)
         metrics.POISON.labels(arrival.source).inc()
         if arrival.raw is None or arrival.unreadable is not None:

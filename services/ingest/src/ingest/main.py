@@ -56,7 +56,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
         timers=jobs.feed_deadlines(sources),
         jobs=jobs.periodic(timedelta(days=settings.raw_retention_days)),
         api_work=[intake.run, book.run],
-        on_stop=[book.flush],
+        on_stop=[book.write],
     )
 
 
