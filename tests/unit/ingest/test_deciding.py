@@ -82,6 +82,19 @@ def test_only_what_may_create_creates() -> None:
     assert [event.type.split(".")[2] for event in plan.events] == ["client_registered", "logged_in"]
 
 
+def test_what_comes_before_its_owner_in_the_same_post_does_not_wait() -> None:
+    """HubSpot's array for a new person: its creation, an id and nothing else, then the company it belongs to."""
+    contact = Ref("hubspot", "contact", "5")
+    mine = Client(uuid4(), NOW)
+    plan = Plan(World(owners={REF: Owner(mine.id)}, clients={mine.id: mine}))
+    assert plan.take(Statement((contact,), NOW, contact=ContactChange("5", name="Ada")), how()) is Fate.PARKED
+    assert plan.take(login(ref=Ref("hubspot", "company", "2")), how()) is Fate.PARKED
+    assert plan.take(Statement((REF,), NOW, links=(contact,), moves=True), how()) is Fate.MAPPED
+    assert plan.release_own(NOW) == 1
+    assert [parked.statement.refs[0].id for parked in plan.parked] == ["2"]
+    assert [event.type.split(".")[2] for event in plan.events] == ["contact_added"]
+
+
 def test_the_same_creation_makes_the_same_client_everywhere() -> None:
     one, two = Plan(World()), Plan(World())
     one.take(created(REF), how())

@@ -117,6 +117,13 @@ class Plan:
                 found.append(parked)
         return found
 
+    def release_own(self, now: datetime) -> int:
+        """The same for what this very plan has parked: a vendor's array may name the owner after the owned."""
+        waiting, self.parked = self.parked, []
+        found = self.release(waiting, now)
+        self.parked += [parked for parked in waiting if parked not in found]
+        return len(found)
+
     def client_of(self, statement: Statement) -> UUID | None:
         """Whose it is, as decided so far."""
         who = self._whose(statement)
