@@ -115,7 +115,7 @@ async def test_a_post_whose_bookkeeping_was_killed_is_found_and_not_repeated(
     with pytest.raises(Killed):
         await worker.send_due()
     assert await notify.send() == 0, "the lease still holds"
-    notify.clock.advance(seconds=91)
+    notify.clock.advance(seconds=61)
     await notify.send()
     assert len(notify.catcher.caught("slack")) == 1
     [row] = await notify.deliveries(channel="slack")

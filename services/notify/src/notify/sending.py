@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol
@@ -144,16 +144,29 @@ class Sender:
         groups = [
             [each for _, each in group] for _, group in itertools.groupby(ordered, key=lambda item: item[1].recipient)
         ]
-        await asyncio.gather(*(self._in_turn(group) for group in groups))
+        # A message is begun in the first half of its lease and has the other half to be sent.
+        begin_until = self._clock.monotonic() + self._lease.total_seconds() / 2
+        await to_the_end(*(self._in_turn(group, begin_until) for group in groups))
         return len(claimed)
 
-    async def _in_turn(self, group: Sequence[Claimed]) -> None:
+    async def _in_turn(self, group: Sequence[Claimed], begin_until: float) -> None:
         for claimed in group:
-            await self._deliver(claimed)
+            if self._clock.monotonic() > begin_until:
+                await self._put_back(claimed)
+            else:
+                await self._deliver(claimed)
+
+    async def _put_back(self, claimed: Claimed) -> None:
+        """Not begun: whoever is next may have it at once."""
+        async with self._database.transaction() as session:
+            await queue.release(session, claimed)
 
     async def _deliver(self, claimed: Claimed) -> None:
         try:
-            sent = await self._attempt(claimed)
+            async with asyncio.timeout(self._lease.total_seconds() / 2):
+                sent = await self._attempt(claimed)
+        except TimeoutError:
+            await self._book_failure(claimed, NotSent("the lease ended first", uncertain=True, target_down=True))
         except NotSent as error:
             self.pause.failed(error)
             await self._book_failure(claimed, error)
@@ -254,6 +267,17 @@ class Sender:
         )
         now, wall = self._clock.now(), self._clock.wall()
         await deliveries.add(session, [row], rules_version=claimed.rules_version, now=now, wall=wall)
+
+
+async def to_the_end(*works: Coroutine[Any, Any, None]) -> None:
+    """Do all of it, even when the process is told to stop meanwhile: what was begun is booked."""
+    under_way = asyncio.gather(*works, return_exceptions=True)
+    try:
+        await asyncio.shield(under_way)
+    finally:
+        for result in await under_way:
+            if isinstance(result, BaseException):
+                raise result
 
 
 def _about(claimed: Claimed) -> dict[str, Any]:

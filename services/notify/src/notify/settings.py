@@ -46,8 +46,8 @@ class Settings(ServiceSettings):
     """Least wall time between two write-backs of one client for a mere change of score."""
 
     send_timeout_seconds: float = Field(default=10, gt=0, le=25)
-    lease_seconds: float = Field(default=90, ge=2, le=600)
-    """For how long a sender has a message to itself: longer than finding a person, looking and posting may take."""
+    lease_seconds: float = Field(default=60, ge=2, le=600)
+    """For how long a sender has a message to itself; after kill −9 that message waits so long at most."""
     give_up_after_hours: float = Field(default=72, gt=0)
     kept_days: int = Field(default=400, ge=31)
     """Deliveries older than this are dropped, a month at a time."""

@@ -25,7 +25,7 @@ from notify.adapters.hubspot import HubSpot
 from notify.domain import crm
 from notify.domain.attempt import NotSent, delay
 from notify.repository import crm as repository
-from notify.sending import AFTER_FAULT, POLL, Pause
+from notify.sending import AFTER_FAULT, POLL, Pause, to_the_end
 
 log = logging.get(__name__)
 
@@ -76,7 +76,7 @@ class Writer:
         limit = 1 if self.pause.streak else BATCH
         async with self._database.transaction() as session:
             writes = await repository.claim(session, now=now, until=now + self._lease, limit=limit)
-        await asyncio.gather(*(self._write(write) for write in writes))
+        await to_the_end(*(self._write(write) for write in writes))
         return len(writes)
 
     async def _write(self, write: repository.Write) -> None:

@@ -128,6 +128,17 @@ async def postpone(session: AsyncSession, claimed: Claimed, *, due_at: datetime,
         )
 
 
+async def release(session: AsyncSession, claimed: Claimed) -> None:
+    """As if it had not been claimed."""
+    await session.execute(
+        text(
+            "UPDATE delivery_queue SET lease_until = NULL, claim = NULL, uncertain = look_first, attempts = attempts - 1"
+            " WHERE delivery_id = :id AND claim = :claim"
+        ),
+        {"id": claimed.delivery_id, "claim": claimed.claim},
+    )
+
+
 async def queue_again(session: AsyncSession, delivery_ids: list[UUID], *, wall: datetime) -> list[UUID]:
     """Failed deliveries back into the queue; the next attempt looks at the target first."""
     result = await session.execute(
