@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SCOPES = ("churn:read", "churn:admin")
 SHOWN_REFUSALS = 5
+SCORES_EVERY = 10
+"""Days between the health scores that are worked out on the way: enough for a slope over a month."""
 SIMULATED_MARK = "[simulated data]"
 
 Events = Annotated[str, typer.Option("--events", help="Client events in import form (NDJSON), or - for stdin.")]
@@ -151,7 +153,7 @@ def _table(events: str, scores: Path | None, wish: Wish) -> Table:
     from loopctl.health_commands import training_replay
 
     content = sys.stdin.buffer.read() if events == "-" else _bytes(Path(events))
-    table = dataset.build(content, _bytes(scores) if scores else None, wish, training_replay())
+    table = dataset.build(content, _bytes(scores) if scores else None, wish, training_replay(SCORES_EVERY))
     if not len(table):
         why = table.refusals[0] if table.refusals else "no client with an outcome that is known"
         raise Problem(f"{events} gives nothing to learn from ({why})", remedy="check it with `loop import --help`")

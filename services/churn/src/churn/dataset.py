@@ -17,6 +17,7 @@ from churn.adapters.event_file import Identities, Lines
 from churn.domain.features import NAMES
 from churn.domain.history import MICRO, Happened, Scored, grid, in_order, rows
 from churn.domain.labels import Rules
+from churn.domain.moments import DAY
 
 WORKERS = 2
 GRID_DAYS = 28
@@ -95,9 +96,11 @@ def _part(part: int) -> Table:
     known = event_file.read(score_lines, who, part=part, parts=wish.workers, until=wish.until)
     clients = {key: in_order(events) for key, events in sorted(found.clients.items())}
     scores: Mapping[str, Iterable[Scored]] = {**found.scores, **known.scores}
-    if replay is not None and not scores:
-        scores = replay(clients)
     until = wish.until if wish.until is not None else found.newest
+    if replay is not None and not scores:
+        # No moment later than a horizon before the end has an outcome, so no later score is ever looked at.
+        last = until - wish.rules.horizon_days * DAY * MICRO
+        scores = replay({key: [e for e in events if e.known <= last] for key, events in clients.items()})
     return _table(_families(clients, who), scores, found, wish, until // MICRO)
 
 
