@@ -273,11 +273,13 @@ async def to_the_end(*works: Coroutine[Any, Any, None]) -> None:
     """Do all of it, even when the process is told to stop meanwhile: what was begun is booked."""
     under_way = asyncio.gather(*works, return_exceptions=True)
     try:
-        await asyncio.shield(under_way)
-    finally:
-        for result in await under_way:
-            if isinstance(result, BaseException):
-                raise result
+        results = await asyncio.shield(under_way)
+    except asyncio.CancelledError:
+        await under_way
+        raise
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _about(claimed: Claimed) -> dict[str, Any]:

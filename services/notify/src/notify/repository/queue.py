@@ -132,8 +132,8 @@ async def release(session: AsyncSession, claimed: Claimed) -> None:
     """As if it had not been claimed."""
     await session.execute(
         text(
-            "UPDATE delivery_queue SET lease_until = NULL, claim = NULL, uncertain = look_first, attempts = attempts - 1"
-            " WHERE delivery_id = :id AND claim = :claim"
+            "UPDATE delivery_queue SET lease_until = NULL, claim = NULL, uncertain = look_first,"
+            " attempts = attempts - 1 WHERE delivery_id = :id AND claim = :claim"
         ),
         {"id": claimed.delivery_id, "claim": claimed.claim},
     )
