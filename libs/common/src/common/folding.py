@@ -7,9 +7,10 @@ under the id they were merged into (the root).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -41,16 +42,21 @@ class Fold(Protocol[S]):
 
 @dataclass
 class Folded(Generic[S]):
-    """One client after a batch. `previous` is its state before (None: first seen)."""
+    """One client after a batch."""
 
     client_id: UUID
     state: S
-    previous: S | None
+    recall: Callable[[], S | None]
     last: Order | None
     events: list[Event[Any]] = field(default_factory=list)
     refolded: bool = False
     absorbed: frozenset[UUID] = frozenset()
     """Ids that are folded into this client besides its own."""
+
+    @cached_property
+    def previous(self) -> S | None:
+        """Its state before (None: first seen); few ask, so it is read only then."""
+        return self.recall()
 
 
 @dataclass(frozen=True)
@@ -275,24 +281,23 @@ def _on_top(row: _Row | None, group: Sequence[Event[Any]], version: int) -> bool
 def _fold_on_top(fold: Fold[S], root: UUID, row: _Row | None, group: Sequence[Event[Any]]) -> Folded[S]:
     if row is None:
         raise RuntimeError(f"no state to build on for {root}")
-    previous, state = fold.load(row.body), fold.load(row.body)
+    state, before = fold.load(row.body), row.body
     last = row.last
     for event in sorted(group, key=lambda e: e.order):
         state = fold.apply(state, event)
         last = event.order
-    return Folded(root, state, previous, last)
+    return Folded(root, state, lambda: fold.load(before), last)
 
 
 def _fold_again(fold: Fold[S], root: UUID, row: _Row | None, facts: Sequence[Event[Any]]) -> Folded[S]:
-    known = row is not None and row.version == fold.version and row.last is not None
-    previous = fold.load(row.body) if known and row is not None else None
+    before = row.body if row is not None and row.version == fold.version and row.last is not None else None
     state = fold.empty(root)
     last = None
     for event in effective(facts):
         state = fold.apply(state, event)
     if facts:
         last = facts[-1].order
-    return Folded(root, state, previous, last, refolded=True)
+    return Folded(root, state, lambda: None if before is None else fold.load(before), last, refolded=True)
 
 
 async def _facts_by_root(session: AsyncSession, families: Mapping[UUID, set[UUID]]) -> dict[UUID, list[Event[Any]]]:
@@ -316,11 +321,14 @@ async def _current(
             if facts[root]:
                 result[root] = _fold_again(fold, root, rows[root], facts[root])
         else:
-            state = fold.load(rows[root].body)
-            result[root] = Folded(root, state, state, rows[root].last)
+            result[root] = _unchanged(root, fold.load(rows[root].body), rows[root].last)
         if root in result:
             result[root].absorbed = frozenset(families[root] - {root})
     return result
+
+
+def _unchanged(root: UUID, state: S, last: Order | None) -> Folded[S]:
+    return Folded(root, state, lambda: state, last)
 
 
 async def _drop_absorbed(session: AsyncSession, folded: Iterable[Folded[Any]]) -> None:

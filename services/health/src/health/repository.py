@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -112,7 +112,9 @@ async def save_clients(session: AsyncSession, rows: Iterable[Client]) -> None:
     """Upsert in one statement."""
     ordered = sorted(rows, key=lambda row: row.client_id)
     if ordered:
-        await session.execute(_SAVE_CLIENTS, {"rows": _json([asdict(row) for row in ordered])})
+        await session.execute(
+            _SAVE_CLIENTS, {"rows": _json([{name: getattr(row, name) for name in _COLUMNS} for row in ordered])}
+        )
 
 
 async def store_evaluations(session: AsyncSession, rows: Sequence[Row]) -> None:

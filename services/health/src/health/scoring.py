@@ -35,7 +35,8 @@ from health.repository import Client, Row
 LOOK, HISTORY, RESTATE, SWEEP = "look", "history", "restate", "sweep"
 RESTATE_AFTER = timedelta(minutes=1)
 """Late facts come in groups: day ends are worked out again once for all of them."""
-_LINKS = (events_of_clients.ClientsMerged, events_of_clients.ClientsUnmerged)
+_BARE_USE = (events_of_clients.LoggedIn, events_of_clients.UsageRecorded)
+"""What most events are, and what changes nothing that lists show but the score."""
 
 
 @dataclass
@@ -102,9 +103,10 @@ class Scoring:
         before = row.standing
         model, template = self.book.choice(state)
         result = evaluate(model, state, seconds_of(self.now), self.feeds, template)
-        _describe(row, state, template, result.now)
-        change, passed = self._change(row, before, folded, result) if not (quiet or row.ended) else (None, None)
         new_day = before is None or before.as_of // DAY != result.now // DAY
+        if new_day or not all(isinstance(event.data, _BARE_USE) for event in folded.events):
+            _describe(row, state, template, result.now)
+        change, passed = self._change(row, before, folded, result) if not (quiet or row.ended) else (None, None)
         moved = before is None or _said_of(before) != _said_of(stand(before, result))
         if caused_by or new_day or moved:
             self.said.append(

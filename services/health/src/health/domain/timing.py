@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from health.domain.evaluate import Evaluation, evaluate
+from health.domain.evaluate import Evaluation, combine
+from health.domain.facts import At
 from health.domain.facts.relationship import FORGOTTEN_AFTER
 from health.domain.journey import Template, next_lateness
 from health.domain.moments import DAY, HOUR
@@ -33,8 +34,21 @@ def next_crossing(result: Evaluation, state: ClientState, template: Template) ->
     hours = range(asked + ((now - asked) // HOUR + 1) * HOUR, midnight, HOUR)
 
     def crossed(second: int) -> bool:
-        return evaluate(result.model, state, second, None, template).band_of_score != result.band_of_score
+        return _band_at(second, result, state, template) != result.band_of_score
 
     if not hours or not crossed(hours[-1]):
         return midnight
     return hours[bisect_left(hours, True, key=crossed)]
+
+
+def _band_at(second: int, result: Evaluation, state: ClientState, template: Template) -> str | None:
+    """The band of the same day at a later second: only what changes by the hour is measured anew."""
+    at = At(second, second // DAY, template)
+    scores = list(result.scores)
+    for nth, signal in enumerate(result.model.signals):
+        if signal.fact.hourly:
+            measure = signal.fact.measure(state, at, signal.params)
+            scores[nth] = None if measure is None else signal.curve(measure.value)
+    present = sum(1 << nth for nth, score in enumerate(scores) if score is not None)
+    score = combine(result.model, tuple(scores), present)
+    return None if score is None else result.model.band(score)

@@ -138,10 +138,23 @@ class Walk:
 
     def told(self) -> list[Move]:
         """The moves in words, strongest first; what cancelled out is left out."""
+        for signal in {signal for _, signal in self._moves if signal is not None}:
+            self._settle(signal)
         moves = [move for move in self._moves.values() if move.delta]
         for move in moves:
             move.text = f"{move.text or self._words(move)}: {said(move.delta)}"
         return sorted(moves, key=lambda m: (-abs(m.delta), m.kind, m.signal or ""))
+
+    def _settle(self, signal: str) -> None:
+        """Every weekend takes what every Monday gives back: of the two, what outweighs is told, with what is left."""
+        acted, passed = (self._moves.get((kind, signal)) for kind in (Cause.BEHAVIOUR, Cause.TIME))
+        if acted is None or passed is None or acted.delta * passed.delta >= 0:
+            return
+        first = min(acted, passed, key=lambda move: move.since)
+        more, less = (acted, passed) if abs(acted.delta) >= abs(passed.delta) else (passed, acted)
+        more.delta, less.delta = more.delta + less.delta, 0
+        nth = next(n for n, known in enumerate(self._model.signals) if known.name == signal)
+        more.before, more.since, more.after = first.before, first.since, self._measures[nth]
 
     def _shift(
         self, scores: Scores, values: Sequence[int | None], kind: Cause, marks: Sequence[Mark], now: int

@@ -40,6 +40,8 @@ class Fact:
     scale: int = 1
     params: Params = field(default_factory=dict)
     """What a model may set, with its defaults (days, counts, in the fact's scale where it is a value)."""
+    hourly: bool = False
+    """Whether it changes within a UTC day by itself; only a client that keeps us waiting does."""
 
 
 def own_normal(first: int | None, day: int, *, least_weeks: int = 4) -> int:

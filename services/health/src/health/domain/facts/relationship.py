@@ -125,5 +125,5 @@ FACTS = (
          lambda v: f"{counted(v, 'urgent ticket', 'urgent tickets')} open" if v else "no urgent ticket open"),
     Fact("sponsor_and_champion", sponsor_and_champion, ("people",), _say_people, 1, {"new": 60}),
     Fact("response_hours", response_hours, ("conversation",),
-         lambda v: f"takes {counted(v, 'hour', 'hours')} to answer us", 1, {"window": 60}),
+         lambda v: f"takes {counted(v, 'hour', 'hours')} to answer us", 1, {"window": 60}, hourly=True),
 )  # fmt: skip
