@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loopctl import verification
 
 from tests.support import northwind
 from tests.support.loop_stack import LoopStack, eventually
@@ -221,3 +222,33 @@ def test_an_erased_client_is_gone_from_every_service(loop: LoopStack, story: Sto
     audit = loop.run("verify", check=False)
     assert audit.returncode == 0, audit.stdout
     assert loop.get("ingest", "/v1/clients")["items"] == [], "a late webhook brought it back"
+
+
+def test_the_audit_names_what_is_missing(loop: LoopStack, monkeypatch: pytest.MonkeyPatch):
+    """A fact lost, a deadline without its timer, a timer given up: each is made here, and must be found."""
+    told = loop.post(
+        "ingest",
+        "/v1/events",
+        {
+            "type": "csl.client.client_registered.v1",
+            "subject": "ref:hubspot:company:77",
+            "data": {"name": "Fjordkraft", "refs": [{"source": "hubspot", "kind": "company", "id": "77"}]},
+        },
+    )
+    assert told["accepted"] == 1
+    client = loop.get("ingest", "/v1/clients/by-ref/hubspot/company/77")["client_id"]
+    loop.publish(northwind.flag(client, now(loop)))
+    eventually(lambda: loop.get("escalation", "/v1/cases", client_id=client)["items"], "the case")
+    eventually(lambda: loop.get("health", f"/v1/clients/{client}/health"), "health to know the client")
+    loop.sql(
+        f"DELETE FROM health.facts WHERE client_id = '{client}'",
+        "DELETE FROM escalation.timers WHERE kind = 'step_breach' AND owner LIKE '%/assign'",
+        "UPDATE escalation.timers SET parked_at = now(), last_error = 'it broke' WHERE kind = 'step_due'",
+    )
+    monkeypatch.setattr(verification, "SETTLE_SECONDS", 1.0)
+    found = {(difference.kind, difference.service) for difference in verification.verify(loop.stack).differences}
+    assert found == {
+        ("never arrived", "health"),
+        ("deadline without a timer", "escalation"),
+        ("timer given up", "escalation"),
+    }

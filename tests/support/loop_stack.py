@@ -9,12 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from aiokafka import AIOKafkaProducer
+from common import outbox
+from common.contracts.base import Event
 from loopctl import programs, provision
 from loopctl.api import make_token
 from loopctl.local import ports
@@ -44,7 +47,7 @@ class LoopStack:
         environment = {name: value for name, value in os.environ.items() if name not in OUTSIDE}
         done = subprocess.run(
             [sys.executable, "-m", "loopctl.main", *arguments],
-            env=environment | {"LOOP_DATA": str(self.folder)},
+            env=environment | {"LOOP_DATA": str(self.folder), "LOOP_ENV_FILE": os.devnull},
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
@@ -112,6 +115,14 @@ class LoopStack:
         """Tables of services with a row that holds these words; outboxes are copies of what Kafka holds, too."""
         return provision.run(_tables_that_say(self.stack.owner_url, words))
 
+    def publish(self, event: Event[Any]) -> None:
+        """Put an event on Kafka by hand, as its producer's relay would."""
+        provision.run(_publish(self.stack.bootstrap_servers, outbox.message(event)))
+
+    def sql(self, *statements: str) -> None:
+        """Meddle with the database, as its owner."""
+        provision.run(_execute(self.stack.owner_url, statements))
+
     def kill(self, service: str) -> None:
         """SIGKILL to one service."""
         process = programs.service(self.stack, service).process()
@@ -145,6 +156,23 @@ async def _tables_that_say(url: str, words: str) -> list[str]:
     ]
     await connection.close()
     return found
+
+
+async def _publish(servers: str, message: outbox.Message) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=servers)
+    await producer.start()
+    try:
+        headers = [(name, value.encode()) for name, value in message.headers.items()]
+        await producer.send_and_wait(message.topic, message.body, key=message.key.encode(), headers=headers)
+    finally:
+        await producer.stop()
+
+
+async def _execute(url: str, statements: Sequence[str]) -> None:
+    connection = await provision.connect(url)
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
 
 
 def eventually(look: Callable[[], T], what: str, *, seconds: float = PATIENCE) -> T:

@@ -7,6 +7,10 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
+
+from common.contracts.base import Event
+from common.contracts.churn import FlagRaised
 
 COMPANY = 18412397
 SPONSOR = 70001251
@@ -129,6 +133,28 @@ def tracked(at: datetime, event: str = "Report Exported") -> dict[str, Any]:
         "timestamp": at.isoformat(),
         "sentAt": at.isoformat(),
     }
+
+
+def flag(client_id: str, at: datetime) -> Event[FlagRaised]:
+    """A flag as churn raises it."""
+    said = FlagRaised.model_validate(
+        {
+            "client_id": client_id,
+            "mode": "live",
+            "points": 70.0,
+            "threshold": 60.0,
+            "horizon_days": 90,
+            "model": "scorecard",
+            "model_version": "1",
+            "calibrated": False,
+            "reasons": [],
+            "as_of": at,
+            "flag_id": uuid4(),
+            "episode": 1,
+            "rule": "scorecard",
+        }
+    )
+    return Event.of(said, id=uuid4(), source="csl/churn", subject=client_id, time=at)
 
 
 def history(client_id: str, until: datetime, days: int = 180) -> str:
