@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def main() -> int:
     parser.add_argument("act", choices=["play", "past"])
     parser.add_argument("--data", type=Path, required=True)
     arguments = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # while the broker is away it says so ten times a second
     try:
         stack = Stack.at(arguments.data)
         if arguments.act == "past":

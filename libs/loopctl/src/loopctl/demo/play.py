@@ -29,8 +29,8 @@ from loopctl.stack import Stack
 
 FAST, CASE, WATCHFUL, STEP = 28_800.0, 7_200.0, 5_400.0, 3_600.0
 """Business seconds a wall second: days pass; deadlines are far; something is in the air; deadlines are near."""
-IN_THE_AIR = 0.35
-"""Risk from which the play goes on more slowly."""
+IN_THE_AIR, NEAR = 0.35, 0.5
+"""Risks from which the play goes on more slowly, and still more slowly."""
 REACTION = 20.0
 """Wall seconds for which the clock waits for the loop's answer to something that matters."""
 SIGN_OF_LIFE = 10.0
@@ -182,8 +182,7 @@ class Play:
                 break
             if beat.name == script.NEEDS_MODEL:
                 await self._wait(self.trained, "the churn model to be trained", 180)
-            calm = (self.known.risk or 0) < IN_THE_AIR
-            await self._play_beat(beat, FAST if calm else WATCHFUL, stop=lambda: self.known.flagged_at is not None)
+            await self._play_beat(beat, self._pace(), stop=lambda: self.known.flagged_at is not None)
         if self.progress.flagged:
             return
         if await self._wait(lambda: self.known.flagged_at is not None, "a flag", 240) and self.known.flagged_at:
@@ -191,6 +190,11 @@ class Play:
             self._keep()
         else:
             self.tell("         no flag was raised: look at `loop logs churn`")
+
+    def _pace(self) -> float:
+        """The nearer a flag seems, the more slowly: when it comes, hours count."""
+        risk = self.known.risk or 0
+        return FAST if risk < IN_THE_AIR else 2 * CASE if risk < NEAR else WATCHFUL
 
     async def _case(self, flag: datetime) -> None:
         """Three steps: one in time, one breached and then done, one in time."""
