@@ -160,7 +160,7 @@ def test_a_card_keeps_what_an_update_does_not_say() -> None:
     from common.contracts import client
 
     card = fold(world.registered(CLIENT), client.ClientUpdated(csm_email=SAM))
-    assert (card.name, card.csm, card.companies) == ("Northwind Labs", SAM, ("18412397",))
+    assert (card.name, card.csm, card.companies) == ("Northwind Labs", SAM, ("hubspot:18412397",))
 
 
 def test_a_card_knows_the_open_steps_of_the_case() -> None:

@@ -51,6 +51,8 @@ class Desk:
     configured: frozenset[Channel]
     """Channels that have somewhere to send to."""
     links_base: str = ""
+    crm_source: str = "hubspot"
+    """The source whose companies are written back to."""
     crm_interval: timedelta | None = None
     """None: no CRM is configured."""
 
@@ -265,22 +267,26 @@ async def _picture(
     changed = [
         entry
         for root, said in news.items()
-        if (entry := _entry(root, said, known.get(root), cards.get(root), now, desk.crm_interval)) is not None
+        if (entry := _entry(root, said, known.get(root), company_of(desk, cards.get(root)), now, desk.crm_interval))
     ]
     await crm_repository.save(session, changed)
+
+
+def company_of(desk: Desk, card: Card | None) -> str | None:
+    """Where a client is written back to; test clients nowhere."""
+    return card.company(desk.crm_source) if card and not card.test else None
 
 
 def _entry(
     root: UUID,
     said: Sequence[Event[Any]],
     known: crm_repository.Entry | None,
-    card: Card | None,
+    company: str | None,
     now: datetime,
     interval: timedelta,
 ) -> crm_repository.Entry | None:
     """The row to store; None where it would say nothing new."""
     before = known or crm_repository.Entry(root, None, crm.Status())
-    company = card.companies[-1] if card and card.companies and not card.test else None
     wanted = before.wanted
     for event in said:
         wanted = crm.advance(wanted, event)

@@ -72,6 +72,7 @@ def make_desk(settings: Settings, database: Database, clock: Clock) -> tuple[Des
         directory=Directory(team=settings.slack_channel, on_call=settings.on_call),
         configured=frozenset(channel for channel, is_set in configured.items() if is_set),
         links_base=settings.links_base.rstrip("/"),
+        crm_source=settings.hubspot_source,
         crm_interval=(
             timedelta(seconds=settings.crm_interval_seconds) if settings.hubspot_token.get_secret_value() else None
         ),

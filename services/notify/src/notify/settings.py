@@ -42,6 +42,8 @@ class Settings(ServiceSettings):
 
     hubspot_base_url: str = "https://api.hubapi.com"
     hubspot_token: SecretStr = SecretStr("")
+    hubspot_source: str = "hubspot"
+    """The configured source whose `company` refs are the portal's company ids."""
     crm_interval_seconds: float = Field(default=600, ge=0)
     """Least wall time between two write-backs of one client for a mere change of score."""
 

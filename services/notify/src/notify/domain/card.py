@@ -12,7 +12,7 @@ from uuid import UUID
 from common.contracts import client, escalation
 from common.contracts.base import Data, Event
 
-VERSION = 1
+VERSION = 2
 KEPT_CASES = 8
 """Cases remembered of a client, open ones first; a client has one open case at a time."""
 
@@ -45,12 +45,17 @@ class Card:
     currency: str | None = None
     test: bool = False
     companies: tuple[str, ...] = ()
-    """Ids of the client in HubSpot, newest last."""
+    """The client's records in CRMs, newest last: `<source>:<id>`."""
     cases: Mapping[str, CaseCard] = field(default_factory=dict)
 
     @property
     def shown_name(self) -> str:
         return self.name or f"Client {str(self.client_id)[:8]}"
+
+    def company(self, source: str) -> str | None:
+        """The newest record in one CRM."""
+        found = [name.removeprefix(f"{source}:") for name in self.companies if name.startswith(f"{source}:")]
+        return found[-1] if found else None
 
     def case(self, case_id: UUID | None) -> CaseCard | None:
         """The case named, else the open one."""
@@ -74,7 +79,7 @@ def _profile(card: Card, event: Event[client.Profile]) -> Card:
         "test": data.test,
     }
     refs: tuple[client.Ref, ...] = getattr(data, "refs", None) or ()
-    companies = [ref.id for ref in refs if (ref.source, ref.kind) == ("hubspot", "company")]
+    companies = [f"{ref.source}:{ref.id}" for ref in refs if ref.kind == "company"]
     kept = [company for company in card.companies if company not in companies]
     changed = {name: value for name, value in said.items() if value is not None}
     return replace(card, known=True, companies=(*kept, *companies), **changed)
