@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 from uuid import UUID
@@ -153,3 +154,26 @@ async def test_feeds_are_seen_fall_silent_and_recover(ingest: Ingest) -> None:
     await ingest.flush_feeds()
     said = [event.type.split(".")[2] for event in await ingest.published("csl.ingest.feeds.v1")]
     assert said == ["feed_seen", "feed_seen", "feed_silent", "feed_recovered"]
+
+
+async def test_erasing_assigning_and_accepting_at_once_ends_without_a_fault(ingest: Ingest) -> None:
+    clients = [await ingest.register(f"hubspot:company:{nth}", name=f"C{nth}") for nth in range(6)]
+
+    async def post(nth: int) -> int:
+        posts = [
+            changed("name", f"N{nth}", 100 + nth, company=nth % 6),
+            changed("seats", "4", 200 + nth, company=50 + nth),
+        ]
+        return (await ingest.webhook("hubspot", posts)).status_code
+
+    async def erase(client: UUID) -> int:
+        return (await ingest.call("DELETE", f"/v1/clients/{client}")).status_code
+
+    async def say(nth: int) -> int:
+        event = {"type": "client_updated", "subject": f"ref:hubspot:company:{60 + nth}", "data": {"seats": 1}}
+        return (await ingest.call("POST", "/v1/events", json=event)).status_code
+
+    work = [*(post(nth) for nth in range(24)), *(erase(client) for client in clients), *(say(nth) for nth in range(12))]
+    statuses = await asyncio.gather(*work)
+    assert set(statuses) <= {202, 204}
+    assert (await ingest.call("GET", "/v1/clients")).json()["items"] == []

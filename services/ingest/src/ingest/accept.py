@@ -141,6 +141,7 @@ async def release(session: AsyncSession, plan: Plan, now: datetime) -> int:
     released = 0
     while plan.unanswered:
         refs, plan.unanswered = plan.unanswered, []
+        released += plan.release_own(now)
         waiting = await saving.waiting(session, refs)
         if not waiting:
             continue

@@ -106,7 +106,7 @@ class Importer:
                     failpoints.reach("import_chunk")
                 break
             except Exception as error:
-                if attempt == ATTEMPTS or not (is_passing(error) or isinstance(error, importing.Raced)):
+                if attempt == ATTEMPTS or not (is_passing(error) or isinstance(error, importing.Raced | loading.Moved)):
                     raise
                 await self.clock.sleep(HOLD * attempt)
         for outcome, count in chunk.counts.items():

@@ -19,6 +19,7 @@ from common.faults import is_passing
 
 from ingest import accept, metrics
 from ingest.domain.arrival import Arrival, Receipt
+from ingest.repository import loading
 
 log = logging.get(__name__)
 
@@ -94,7 +95,7 @@ class Intake:
         try:
             await self._together(batch)
         except Exception as error:  # noqa: BLE001  (the edge: each post gets its own answer)
-            if is_passing(error):
+            if _is_passing(error):
                 log.warning("accepts_interrupted", error=repr(error), posts=len(batch))
                 for waiting in batch:
                     metrics.REFUSED.labels(waiting.arrival.source, "unavailable").inc()
@@ -123,7 +124,7 @@ class Intake:
                     receipts = await accept.store(session, arrivals, at)
                 break
             except Exception as error:
-                if attempt == ATTEMPTS or not is_passing(error):
+                if attempt == ATTEMPTS or not _is_passing(error):
                     raise
                 await self._clock.sleep(RETRY_AFTER)
         for waiting, receipt in zip(batch, receipts, strict=True):
@@ -140,6 +141,10 @@ class Intake:
             return
         arrival.unreadable, arrival.items = f"cannot be stored: {type(error).__name__}", []
         await self._commit([waiting])
+
+
+def _is_passing(error: Exception) -> bool:
+    return is_passing(error) or isinstance(error, loading.Moved)
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:

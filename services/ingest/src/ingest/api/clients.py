@@ -9,7 +9,7 @@ from common.auth import requires
 from common.contracts.errors import Refused
 from common.db import SessionDep
 from common.errors import NotFound
-from common.http import PROBLEMS, Once, Page, decode_cursor, encode_cursor
+from common.http import PROBLEMS, Page, decode_cursor, encode_cursor
 from common.http.pages import Cursor, Limit
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
@@ -77,8 +77,11 @@ async def _detail(session: SessionDep, client_id: UUID) -> ClientDetail:
     dependencies=[requires("ingest:erase")],
     responses={404: PROBLEMS[404]},
 )
-async def erase_client(session: SessionDep, runtime: RuntimeDep, client_id: UUID, _once: Once) -> Response:
-    """Cannot be taken back. Its refs stay known as erased: late webhooks and old imports do not bring it back."""
+async def erase_client(session: SessionDep, runtime: RuntimeDep, client_id: UUID) -> Response:
+    """Cannot be taken back; again for an erased one: nothing.
+
+    Its refs stay known as erased: late webhooks and old imports do not bring it back.
+    """
     await service.erase(session, client_id, runtime.sources, runtime.clock.now())
     return Response(status_code=204)
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 from common.contracts import client
+from common.errors import Unavailable
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -38,21 +39,43 @@ WHERE client_id = ANY(:clients) AND contact_id = ANY(:contacts)
 """)
 
 
+class Moved(Unavailable):
+    """A client was erased between our look and our lock; the transaction is to be tried again from its start."""
+
+    def __init__(self) -> None:
+        super().__init__("a client was erased meanwhile")
+
+
 async def world(session: AsyncSession, statements: Sequence[Statement]) -> World:
-    """Everything that deciding on these statements may ask for."""
+    """Everything that deciding on these statements may ask for. Raises Moved.
+
+    The order of locks is the same for everybody: first LINKING, if anything unknown is spoken of, then all clients
+    in id order.
+    """
     refs = {ref for s in statements for ref in _refs(s)}
     named = {s.client_id for s in statements if s.client_id}
     found = World(owners=await owners(session, refs))
-    await _lock(session, found, named)
-    if refs - found.owners.keys() or named - found.clients.keys():
+    linking = bool(refs - found.owners.keys()) or not await _all_known(session, named)
+    if linking:
         await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LINKING})
         found.owners = await owners(session, refs)
-        await _lock(session, found, named - found.clients.keys())
+    owning = {owner.client_id for owner in found.owners.values()}
+    found.clients = await lock(session, owning | named)
+    if not owning <= found.clients.keys() or (not linking and not named <= found.clients.keys()):
+        raise Moved
+    if linking:
         await _erasures(session, found, refs, named)
     if any(ref.names_client and ref not in found.owners for s in statements for ref in s.links):
         found.owners |= await owned_by(session, list(found.clients))
     await people(session, found, statements)
     return found
+
+
+async def _all_known(session: AsyncSession, ids: Collection[UUID]) -> bool:
+    if not ids:
+        return True
+    known = await session.scalar(text("SELECT count(*) FROM clients WHERE id = ANY(:ids)"), {"ids": list(ids)})
+    return int(known or 0) == len(ids)
 
 
 async def extend(session: AsyncSession, known: World, statements: Sequence[Statement]) -> None:
@@ -89,13 +112,6 @@ async def owned_by(session: AsyncSession, client_ids: Sequence[UUID]) -> dict[Re
 
 def _by_ref(rows: Any) -> dict[Ref, Owner]:
     return {Ref(r.source, r.kind, r.id): Owner(r.client_id, r.alias) for r in rows}
-
-
-async def _lock(session: AsyncSession, found: World, named: Collection[UUID]) -> None:
-    """Lock the clients not locked yet; an owner that is gone by now (erased meanwhile) owns nothing."""
-    wanted = {owner.client_id for owner in found.owners.values()} | set(named)
-    found.clients |= await lock(session, wanted - found.clients.keys())
-    found.owners = {ref: owner for ref, owner in found.owners.items() if owner.client_id in found.clients}
 
 
 async def lock(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Client]:
