@@ -26,8 +26,8 @@ from loopctl.sending import SIGNERS, post, vendor_of
 from loopctl.stack import PORT_SPAN, Stack
 
 T = TypeVar("T")
-OUTSIDE = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "LOOP_DATA", "LOOP_ENVIRONMENT")
-"""Settings of the developer's own shell that would lead the stack elsewhere."""
+OUTSIDE = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "LOOP_", "CSL_", *(f"{name.upper()}_" for name in SERVICES))
+"""Beginnings of names: settings of the developer's own shell that would lead the stack elsewhere."""
 PATIENCE = 45.0
 """Wall seconds in which the loop must have got to somewhere; it takes a second or two on an idle machine."""
 
@@ -44,7 +44,7 @@ class LoopStack:
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """`loop …` on this stack."""
-        environment = {name: value for name, value in os.environ.items() if name not in OUTSIDE}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
         done = subprocess.run(
             [sys.executable, "-m", "loopctl.main", *arguments],
             env=environment | {"LOOP_DATA": str(self.folder), "LOOP_ENV_FILE": os.devnull},

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from common.clock import SystemClock
 
-from loopctl import business_time, playing, programs, provision
+from loopctl import business_time, given, playing, programs, provision
 from loopctl.console import say, step
 from loopctl.errors import Problem
 from loopctl.local.locking import exclusive
@@ -44,8 +44,9 @@ def up(stack: Stack, *, clock: business_time.Wish | None = None, demo: bool | No
 
 
 def _is_new(stack: Stack) -> bool:
-    """Whether nobody can have data here: the demo plays in the past, where a stack in use cannot go."""
-    return stack.embedded_postgres and not (stack.postgres.data / "PG_VERSION").exists()
+    """Whether nobody has data here or would get messages: the demo plays in the past, with invented clients."""
+    empty = stack.embedded_postgres and not (stack.postgres.data / "PG_VERSION").exists()
+    return empty and not given.speaks_to_people()
 
 
 def _servers(stack: Stack, started: Started) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from loopctl import given
 from loopctl.errors import Problem
 from loopctl.local import ports
 from loopctl.local.processes import PidFile, spawn, stop, tail, wait_until
@@ -129,10 +130,12 @@ def service_environment(stack: Stack, name: str) -> dict[str, str]:
     }
     if not stack.production:
         decided["CLOCK_FILE"] = str(stack.clock_file)
-    given = {**dotenv(), **os.environ}
+    if name == "ingest":
+        ours = {source: [secret] for source, secret in stack.secrets.webhooks.items()}
+        decided["WEBHOOK_SECRETS"] = json.dumps(ours | given.webhook_secrets())
     return {
         **{f"{prefix}_{key}": value for key, value in defaults.items()},
-        **given,
+        **given.variables(),
         **{f"{prefix}_{key}": value for key, value in decided.items()},
     }
 
@@ -148,9 +151,6 @@ def _defaults(stack: Stack) -> dict[str, str]:
 def _own_defaults(stack: Stack, name: str) -> dict[str, str]:
     """What one service alone needs; locally its outside world is the catcher."""
     own = {"PUBLIC_URL": stack.url(name), "CONSUMER_INSTANCE": f"{name}-local"}
-    if name == "ingest":
-        secrets = {source: [secret] for source, secret in stack.secrets.webhooks.items()}
-        own["WEBHOOK_SECRETS"] = json.dumps(secrets)
     if name == "notify" and not stack.production:
         catcher = stack.url("catcher")
         own |= {
@@ -166,17 +166,11 @@ def _own_defaults(stack: Stack, name: str) -> dict[str, str]:
             "LINKS_BASE": catcher,
             "LEASE_SECONDS": "15",
         }
+        told = given.variables()
+        for name_given, not_the_catchers in given.OUTSIDE_WORLD.items():
+            if told.get(name_given):
+                own = {key: value for key, value in own.items() if key not in not_the_catchers}
     return own
-
-
-def dotenv() -> dict[str, str]:
-    """Settings of the operator's own in the checkout's .env (see .env.example)."""
-    file = REPOSITORY / ".env"
-    if not file.exists():
-        return {}
-    from dotenv import dotenv_values
-
-    return {name: value for name, value in dotenv_values(file).items() if value is not None}
 
 
 def catcher(stack: Stack) -> Program:

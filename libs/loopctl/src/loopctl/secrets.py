@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from loopctl import given
 from loopctl.files import write_json
 from loopctl.paths import SERVICES
 
@@ -36,18 +36,27 @@ class Secrets:
     def load(cls, file: Path, sources: Sequence[str] = ()) -> Secrets:
         """Read the file; whatever is not in it yet (a new source, a new release's secret) is added to it.
 
-        In containers the environment decides: CSL_JWT_SECRET, and <SERVICE>_DATABASE_PASSWORD.
+        What the operator gives decides: CSL_JWT_SECRET, <SERVICE>_DATABASE_PASSWORD, <SOURCE>_WEBHOOK_SECRET, and
+        INGEST_WEBHOOK_SECRETS.
         """
-        given = os.environ.get
+        told, newest = given.variables(), {name: old[0] for name, old in given.webhook_secrets().items() if old}
         kept = json.loads(file.read_text()) if file.exists() else {}
         whole = cls(
-            jwt=given("CSL_JWT_SECRET") or kept.get("jwt") or _new(),
+            jwt=told.get("CSL_JWT_SECRET") or kept.get("jwt") or _new(),
             postgres=kept.get("postgres") or _new(),
             roles={
-                service: given(f"{service.upper()}_DATABASE_PASSWORD") or kept.get("roles", {}).get(service) or _new()
+                service: told.get(f"{service.upper()}_DATABASE_PASSWORD")
+                or kept.get("roles", {}).get(service)
+                or _new()
                 for service in SERVICES
             },
-            webhooks={**{source: _new() for source in sources}, **kept.get("webhooks", {})},
+            webhooks={
+                source: newest.get(source)
+                or told.get(f"{source.upper()}_WEBHOOK_SECRET")
+                or kept.get("webhooks", {}).get(source)
+                or _new()
+                for source in sorted({*sources, *kept.get("webhooks", {}), *newest})
+            },
             slack_signing=kept.get("slack_signing") or _new(),
         )
         if asdict(whole) != kept:
