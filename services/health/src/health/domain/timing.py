@@ -20,7 +20,7 @@ def next_look(result: Evaluation, state: ClientState, template: Template, late_t
 
 
 def next_crossing(result: Evaluation, state: ClientState, template: Template) -> int:
-    """The next UTC midnight, or the earlier instant at which the score falls into another band by waiting alone.
+    """The next UTC midnight, or the earlier instant at which waiting alone takes the score into another band.
 
     Facts count UTC days, but for the hours that a client keeps us waiting: within a day only these move, and they
     only move the score down. So the band is the same all day if it is at the day's last full hour of waiting.
@@ -31,13 +31,14 @@ def next_crossing(result: Evaluation, state: ClientState, template: Template) ->
     if not waits:
         return midnight
     asked = min(waits)
-    hours = range(asked + ((now - asked) // HOUR + 1) * HOUR, midnight, HOUR)
+    end = min(midnight, asked + FORGOTTEN_AFTER)  # a wait that is given up lets the score rise again
+    hours = range(asked + ((now - asked) // HOUR + 1) * HOUR, end, HOUR)
 
     def crossed(second: int) -> bool:
         return _band_at(second, result, state, template) != result.band_of_score
 
     if not hours or not crossed(hours[-1]):
-        return midnight
+        return end
     return hours[bisect_left(hours, True, key=crossed)]
 
 
