@@ -27,7 +27,7 @@ def next_crossing(result: Evaluation, state: ClientState, template: Template) ->
     """
     now = result.now
     midnight = (now // DAY + 1) * DAY
-    waits = [asked for asked, _ in state.waiting.values() if now - asked < FORGOTTEN_AFTER]
+    waits: list[int] = [asked for asked, _ in state.waiting.values() if now - asked < FORGOTTEN_AFTER]
     if not waits:
         return midnight
     asked = min(waits)
