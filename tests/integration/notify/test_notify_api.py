@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from common.contracts import notify as said
+from common.http import encode_cursor
 from loopctl.catcher.press import signature
 from notify.settings import LOCAL_SIGNING_SECRET
 
@@ -189,3 +190,41 @@ async def test_reading_needs_its_scope(notify: NotifyStack) -> None:
         assert (await http.get("/v1/deliveries")).status_code == 403
     async with notify.http() as http:
         assert (await http.get("/v1/rules")).status_code == 401
+
+
+def cursor(**position: object) -> str:
+    return encode_cursor(position)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/deliveries?cursor=nonsense",
+        f"/v1/deliveries?cursor={cursor(before='x')}",
+        f"/v1/deliveries?cursor={cursor(before=-1)}",
+        f"/v1/crm?cursor={cursor(after='x')}",
+        "/v1/deliveries?recipient=%00",
+        "/v1/deliveries?rule=%00",
+        "/v1/deliveries?since=0001-01-01T00:00:00%2B14:00",
+        "/v1/deliveries?until=9999-12-31T23:59:59-14:00",
+        "/v1/deliveries?since=2026-01-01T00:00:00",
+        "/v1/deliveries?limit=0",
+        "/v1/deliveries?state=lost",
+    ],
+)
+async def test_what_cannot_be_understood_is_422_and_never_500(notify: NotifyStack, path: str) -> None:
+    async with notify.http(READ) as http:
+        answer = await http.get(path)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"payload=", b"payload=[1]", b"payload=%7B%22type%22%3A1%7D"])
+async def test_a_signed_press_of_whatever_kind_is_acknowledged(notify: NotifyStack, body: bytes) -> None:
+    stamp = str(int(notify.clock.wall().timestamp()))
+    headers = {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": signature(LOCAL_SIGNING_SECRET, stamp, "")}
+    if body != b"\xff\xfe":
+        headers["X-Slack-Signature"] = signature(LOCAL_SIGNING_SECRET, stamp, body.decode())
+    async with notify.http() as http:
+        answer = await http.post("/v1/slack/interactions", content=body, headers=headers)
+    assert answer.status_code == (401 if body == b"\xff\xfe" else 200)

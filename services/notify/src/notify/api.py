@@ -12,10 +12,10 @@ from common.auth import Caller, public, requires
 from common.clock import Clock
 from common.contracts.base import UtcDatetime
 from common.db import SessionDep
-from common.errors import NotFound
+from common.errors import NotFound, Refused
 from common.http import PROBLEMS, Once, Page, check_if_match, decode_cursor, encode_cursor, etag_of
 from common.http.pages import Cursor, Limit
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
 from notify import forms, service
 from notify.adapters.mail import text_of
@@ -27,6 +27,9 @@ from notify.repository import crm, deliveries, people
 from notify.settings import Settings
 
 READ, WRITE = "notify:read", "notify:write"
+BIGINT = 2**63
+NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL cannot store NUL."""
 
 
 def clock_of(request: Request) -> Clock:
@@ -58,14 +61,13 @@ async def list_deliveries(
     case_id: UUID | None = None,
     state: forms.State | None = None,
     channel: Channel | None = None,
-    recipient: Annotated[str | None, Query(max_length=320)] = None,
-    rule: Annotated[str | None, Query(max_length=60)] = None,
+    recipient: Annotated[str | None, Query(max_length=320, pattern=NO_NUL)] = None,
+    rule: Annotated[str | None, Query(max_length=60, pattern=NO_NUL)] = None,
     since: UtcDatetime | None = None,
     until: UtcDatetime | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[forms.DeliveryView]:
-    before = decode_cursor(cursor, "before")["before"] if cursor else None
     filters = {
         "client_id": client_id,
         "case_id": case_id,
@@ -75,7 +77,7 @@ async def list_deliveries(
         "rule": rule,
         "since": since,
         "until": until,
-        "before": before if isinstance(before, int) else None,
+        "before": _position(cursor),
     }
     rows = await deliveries.page(session, filters, limit)
     following = encode_cursor({"before": rows[-1]["seq"]}) if len(rows) == limit else None
@@ -133,12 +135,31 @@ async def retry_deliveries(form: forms.RetryForm, session: SessionDep, request: 
     return await once.keep(forms.Retried(queued=queued))
 
 
+def _position(cursor: str | None) -> int | None:
+    """Where a page of deliveries ends. Raises Refused."""
+    if cursor is None:
+        return None
+    before = decode_cursor(cursor, "before")["before"]
+    if not isinstance(before, int) or not 0 <= before < BIGINT:
+        raise Refused("not a cursor of this list", field="cursor")
+    return before
+
+
+def _client(cursor: str | None) -> UUID | None:
+    """Where a page of clients ends. Raises Refused."""
+    if cursor is None:
+        return None
+    try:
+        return UUID(str(decode_cursor(cursor, "after")["after"]))
+    except ValueError as error:
+        raise Refused("not a cursor of this list", field="cursor") from error
+
+
 @messages.get("/v1/crm", dependencies=[requires(READ)], summary="Write-backs: what the CRM says and should say")
 async def list_crm(
     session: SessionDep, failing: bool = False, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[forms.CrmView]:
-    after = UUID(str(decode_cursor(cursor, "after")["after"])) if cursor else None
-    rows = await crm.page(session, failing=failing, after=after, limit=limit)
+    rows = await crm.page(session, failing=failing, after=_client(cursor), limit=limit)
     following = encode_cursor({"after": rows[-1]["client_id"]}) if len(rows) == limit else None
     return Page(items=[forms.CrmView(**row) for row in rows], next=following)
 
@@ -186,7 +207,7 @@ wishes = APIRouter(tags=["preferences"])
 
 @wishes.get("/v1/preferences", dependencies=[requires(READ)], summary="What each of us asked for")
 async def list_preferences(session: SessionDep, limit: Limit = 50, cursor: Cursor = None) -> Page[forms.PreferenceView]:
-    after = str(decode_cursor(cursor, "after")["after"]) if cursor else ""
+    after = str(decode_cursor(cursor, "after")["after"]).replace("\x00", "") if cursor else ""
     rows = await people.preference_page(session, after, limit)
     following = encode_cursor({"after": rows[-1]["person"]}) if len(rows) == limit else None
     return Page(items=[forms.PreferenceView(**row) for row in rows], next=following)
@@ -199,7 +220,7 @@ async def list_preferences(session: SessionDep, limit: Limit = 50, cursor: Curso
     summary="Choose channels, mute rules, be quiet for a while",
 )
 async def put_preference(
-    person: str,
+    person: Annotated[str, Path(max_length=320, pattern=NO_NUL)],
     form: forms.PreferenceForm,
     session: SessionDep,
     caller: Caller,
