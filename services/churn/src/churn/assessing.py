@@ -86,22 +86,26 @@ class Assessor:
             folded = states.get(row.client_id)
             if folded is None or folded.state.first_at is None:
                 row.ended = {"kind": "unknown"}
-                said += self._close(row, now, "merged")
+                said += await self._close(session, row, now, "merged")
                 continue
             end = folded.state.life.ended(moment, self.policy.grace_days)
             if end is not None:
                 row.ended = {"kind": end.kind, "at": moment_of(end.at)}
-                said += self._close(row, now, "client_left")
+                said += await self._close(session, row, now, "client_left")
                 continue
             row.ended = None
             view = View(folded.state, tracks[row.client_id], moment)
             candidates.append(Candidate(row, folded.state, view, features.values(view)))
         return candidates
 
-    def _close(self, row: Risk, now: datetime, because: str) -> list[Event[Any]]:
-        if row.last is None or row.watch.flag is None:
+    async def _close(self, session: AsyncSession, row: Risk, now: datetime, because: str) -> list[Event[Any]]:
+        """End what is open of a client that is gone, in the words of its last assessment."""
+        if row.watch.flag is None:
             return []
-        row.watch, events = flags.client_left(row.watch, {**row.last, "as_of": now}, because)
+        last = await risks.last_of(session, row.client_id)
+        if last is None:
+            return []
+        row.watch, events = flags.client_left(row.watch, {**last, "as_of": now}, because)
         return [event_of(said, row.client_id, now, n) for n, said in enumerate(events)]
 
     def _assessments(self, candidates: Sequence[Candidate], serving: Serving | None, now: datetime) -> list[Assessment]:

@@ -13,7 +13,7 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="CHURN_", extra="ignore", frozen=True)
 
     port: int = 8103
-    assess_every: float = Field(default=0.5, gt=0, le=60)
+    assess_every: float = Field(default=1.5, gt=0, le=60)
     """Wall seconds between looks for clients to assess: how often one client is assessed at most."""
     assess_batch: int = Field(default=200, ge=1, le=2000)
     """Clients in one transaction."""

@@ -6,7 +6,7 @@ So a state stays at a few kilobytes however long and busy a client's history is.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from churn.domain.life import Life
@@ -146,18 +146,25 @@ def keep(entries: dict[str, Any], size: int) -> None:
 
 
 def to_plain(state: State) -> dict[str, Any]:
-    """The state as a mapping that JSON can carry (integers as keys of day buckets, hexadecimal masks)."""
-    plain = asdict(state)
+    """The state as a mapping that JSON can carry (integers as keys of day buckets, hexadecimal masks).
+
+    Parts are shared with the state, not copied: write it out before folding on.
+    """
+    plain = {name: getattr(state, name) for name in _FIELDS}
     plain["features"] = {name: f"{days:x}" for name, days in state.features.items()}
+    plain["life"] = {name: getattr(state.life, name) for name in _LIFE_FIELDS}
     return plain
 
 
 def from_plain(plain: dict[str, Any]) -> State:
     """The inverse of `to_plain` after JSON has turned day keys into text."""
-    known = {f.name for f in fields(State)}
-    values = {name: value for name, value in plain.items() if name in known}
+    values = {name: plain[name] for name in _FIELDS}
     for name in DAY_KEYED:
         values[name] = {int(day): value for day, value in values[name].items()}
     values["features"] = {name: int(days, 16) for name, days in values["features"].items()}
     values["life"] = Life(**values["life"])
     return State(**values)
+
+
+_FIELDS = tuple(f.name for f in fields(State))
+_LIFE_FIELDS = tuple(f.name for f in fields(Life))

@@ -11,12 +11,14 @@ from uuid import UUID
 import orjson
 from common.contracts.churn import Rule
 from sqlalchemy import Row, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from churn.domain.flags import Flag, Override, Watch
 from churn.domain.health_track import KEPT_DAYS, HealthTrack
 
-_COLUMNS = "client_id, due_on, live, baseline, importing_until, held, flag, override, episode, assessments, last, ended"
+_BRIEF = "client_id, due_on, live, baseline, importing_until, held, flag, override, episode, assessments, ended"
+_COLUMNS = f"{_BRIEF}, last"
 
 
 @dataclass(slots=True)
@@ -30,6 +32,7 @@ class Risk:
     importing_until: datetime | None = None
     assessments: int = 0
     last: Mapping[str, Any] | None = None
+    """The body of the last assessment. `claim_due` leaves it out, since a new one takes its place; `save` keeps it."""
     ended: Mapping[str, Any] | None = None
 
     @property
@@ -79,7 +82,7 @@ async def claim_due(session: AsyncSession, today: date, limit: int) -> list[Risk
     """Clients that wait to be assessed, locked; those in another's hands are left to it."""
     rows = await session.execute(
         text(
-            f"SELECT {_COLUMNS} FROM risks WHERE due_on <= :today"  # noqa: S608  (our own column names)
+            f"SELECT {_BRIEF}, NULL::jsonb AS last FROM risks WHERE due_on <= :today"  # noqa: S608  (our own column names)
             " ORDER BY due_on, client_id LIMIT :limit FOR UPDATE SKIP LOCKED"
         ),
         {"today": today, "limit": limit},
@@ -94,6 +97,14 @@ async def lock(session: AsyncSession, client_ids: Iterable[UUID]) -> list[Risk]:
         {"ids": sorted(set(client_ids))},
     )
     return [_risk(row) for row in rows]
+
+
+async def last_of(session: AsyncSession, client_id: UUID) -> Mapping[str, Any] | None:
+    """The body of a client's last assessment."""
+    found: Mapping[str, Any] | None = await session.scalar(
+        text("SELECT last FROM risks WHERE client_id = :id").columns(last=JSONB), {"id": client_id}
+    )
+    return found
 
 
 async def read(session: AsyncSession, client_id: UUID) -> Risk | None:
@@ -130,8 +141,8 @@ async def save(session: AsyncSession, risks: Sequence[Risk]) -> None:
         text("""
         UPDATE risks r SET due_on = u.due_on, live = u.live, baseline = u.baseline, held = u.held,
           importing_until = u.importing_until, flag = u.flag::jsonb, override = u.override::jsonb,
-          episode = u.episode, assessments = u.assessments, probability = u.probability, last = u.last::jsonb,
-          ended = u.ended::jsonb
+          episode = u.episode, assessments = u.assessments, last = coalesce(u.last::jsonb, r.last),
+          probability = CASE WHEN u.last IS NULL THEN r.probability ELSE u.probability END, ended = u.ended::jsonb
         FROM unnest(CAST(:ids AS uuid[]), CAST(:due AS date[]), CAST(:live AS bool[]), CAST(:baseline AS bool[]),
                     CAST(:held AS bool[]), CAST(:importing AS timestamptz[]), CAST(:flags AS text[]),
                     CAST(:overrides AS text[]), CAST(:episodes AS int[]), CAST(:assessments AS bigint[]),
