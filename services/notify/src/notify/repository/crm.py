@@ -165,12 +165,13 @@ async def page(session: AsyncSession, *, failing: bool, after: UUID | None, limi
 
 
 async def backlog(session: AsyncSession, now: datetime) -> tuple[int, datetime | None]:
-    """How many writes are due, and since when the oldest is."""
+    """How many writes are due or failing, and since when the oldest should have been done."""
     row = (
         await session.execute(
             text(
-                "SELECT count(*) AS due, min(due_at) AS since FROM crm_status"
-                " WHERE due_at <= :now AND company_id IS NOT NULL"
+                "SELECT count(*) AS due, min(coalesce(failing_since, due_at)) AS since FROM crm_status"
+                " WHERE due_at IS NOT NULL AND (due_at <= :now OR failing_since IS NOT NULL)"
+                " AND company_id IS NOT NULL"
             ),
             {"now": now},
         )
