@@ -72,7 +72,7 @@ def test_the_file_spans_two_years(population: Past) -> None:
 
 def test_clients_that_lost_sponsor_usage_and_mood_mostly_leave_and_a_plain_model_says_so(population: Past) -> None:
     """The stated assumption, on clients that the model has not seen; features are rough, the library is plain."""
-    seen = rough_model.grid(population, every=3)
+    seen = rough_model.grid(population, every=4)
     held_out = seen.client % 3 == 0
     model = HistGradientBoostingClassifier(max_depth=4, max_iter=100, learning_rate=0.06, random_state=0)
     model.fit(seen.features[~held_out], seen.left[~held_out])

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from ingest.config import load_sources
-from ingest.domain.statement import Statement
+from ingest.domain.statement import Ignored, Statement
 from ingest.sources import VENDORS
 from loopctl.demo import script
 from loopctl.demo.behaviour import INTERNAL, Happening
 from loopctl.demo.population import PLAY, present
 from loopctl.demo.portfolio import HERO, world_name
-from loopctl.demo.vendors import Post, told
+from loopctl.demo.vendors import Post, noise, told
 
 CONFIG = Path(__file__).parents[3] / "deploy" / "config"
 BEGAN = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -77,6 +77,18 @@ def test_the_sponsor_leaves_and_another_comes_in_hubspots_words(sources: dict[st
     said = read(told(hero, comes.happening, "story:named"), sources)
     assert {s.contact.role for s in said if s.contact} >= {"sponsor"}
     assert any(ref.kind == "company" and ref.id == hero.refs["hubspot"] for s in said for ref in s.refs)
+
+
+def test_noise_shows_that_a_feed_lives_and_says_nothing(sources: dict[str, Any]) -> None:
+    for nth, murmur in enumerate(noise(BEGAN, BEGAN + timedelta(hours=12))):
+        if murmur.source == INTERNAL:
+            continue
+        post = told(WORLD.members[1], murmur, f"noise:{nth}")
+        vendor, config = VENDORS[sources[post.source].vendor], sources[post.source]
+        (event,) = vendor.split(post.body, {})
+        meant = vendor.interpret(event, config)
+        assert isinstance(meant, Ignored)
+        assert not meant.unknown
 
 
 def test_sending_again_is_a_vendors_retry() -> None:

@@ -168,7 +168,9 @@ class Play:
             return
         heard = self.known.assessments
         if beat.says:
-            self.tell(f"client   {self.hero.name}: {beat.says}")
+            self.tell(
+                f"csm      {self.hero.csm} {beat.says}" if beat.ours else f"client   {self.hero.name}: {beat.says}"
+            )
         await self.courier.deliver(told(self.hero, beat.happening, f"story:{beat.name}"))
         self._over(beat.name)
         if awaited and beat.says:
@@ -208,8 +210,8 @@ class Play:
             await self._wait(lambda: "root_cause_call" in self.known.breached or self._is_closed(), "the breach", 60)
             self._over("call_breached")
         call = script.call(self.hero, flag)
-        says = "and we have a call in the calendar: why do they want to go?"
-        await self._play_beat(Beat("call", says, call), CASE, awaited=False)
+        says = "has the client's yes: the root-cause call is in the calendar (meeting_scheduled)"
+        await self._play_beat(Beat("call", says, call, ours=True), CASE, awaited=False)
         await self._wait(lambda: "root_cause_call" in self.known.done or self._is_closed(), "the call step", 30)
         await self._step("mitigation_plan", flag + script.PLAN_AFTER, 2 * CASE, script.plan(self.hero, flag))
 

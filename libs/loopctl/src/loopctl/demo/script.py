@@ -32,6 +32,8 @@ class Beat:
     name: str
     says: str
     happening: Happening
+    ours: bool = False
+    """Whether one of us does it, not the client."""
 
 
 def decline(hero: Member, began: datetime) -> list[Beat]:
