@@ -34,6 +34,15 @@ async def test_a_client_in_the_red_reaches_its_csm_on_slack_and_by_mail(notify: 
     assert {str(each.delivery_id) for each in delivered} == {slack.delivery_id, mail.delivery_id}
 
 
+async def test_a_long_subject_arrives_as_it_was_said(notify: NotifyStack, client_id: UUID) -> None:
+    name = "Gesellschaft für angewandte Verfahrenstechnik und Logistik mbH & Co. KG"
+    await notify.has(client_id, name=name)
+    await notify.say(world.case_opened(client_id), client_id)
+    await notify.send()
+    subjects = {mail.subject for mail in notify.catcher.caught("email")}
+    assert subjects == {f"Case opened for {name}: first step due Mon 2 Mar, 13:00 UTC"}
+
+
 async def test_the_same_event_twice_is_one_message(notify: NotifyStack, client_id: UUID) -> None:
     await notify.has(client_id)
     event = world.event(world.flag_raised(client_id), client_id, at=notify.clock.now())

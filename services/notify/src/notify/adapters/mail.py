@@ -101,8 +101,11 @@ class MailSender:
         except (ValueError, IndexError) as error:
             raise NotSent(f"no mail can be addressed like this: {error}", permanent=True) from error
         try:
+            # As bytes: the library would fold the headers its own way.
             await aiosmtplib.send(
-                mail,
+                mail.as_bytes(),
+                sender=parseaddr(settings.mail_from)[1],
+                recipients=[claimed.recipient],
                 hostname=settings.smtp_host,
                 port=settings.smtp_port,
                 username=settings.smtp_user or None,
