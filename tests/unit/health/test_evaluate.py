@@ -17,6 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.health_world import (
+    ADA,
+    DAY_0,
     EVERY_DAY,
     JOURNEY,
     LOOP,
@@ -113,8 +115,12 @@ def test_what_was_only_imported_is_stale_a_day_later_unless_a_live_source_feeds_
     last = max(e.time for e in imported)
     assert score(imported, last + timedelta(hours=20), {}).component_fresh()[0] is True
     assert score(imported, last + timedelta(hours=30), {}).component_fresh()[0] is False
+    span = {"import_id": ADA, "from": DAY_0, "to": last}
+    said = event(client.ImportFinished.model_validate(span), last + timedelta(hours=60), "")
+    assert score([*imported, said], last + timedelta(hours=80), {}).component_fresh()[0] is True
+    assert score([*imported, said], last + timedelta(hours=90), {}).component_fresh()[0] is False
     state = fold(sorted([*imported, event(client.LoggedIn(), last + timedelta(hours=1), "posthog")], key=order))
-    until = deadlines(state.feeds["usage"], {"posthog": Heard(seconds_of(last + timedelta(days=5)), DAY)})
+    until = deadlines(state, "usage", {"posthog": Heard(seconds_of(last + timedelta(days=5)), DAY)})
     assert set(until) == {"posthog"}
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from health import repository
 from health.domain.fold import FOLD
 from health.domain.state import ClientState
-from health.scoring import HISTORY, LOOK, RESTATE, SWEEP, Scoring, came_late
+from health.scoring import HISTORY, LOOK, RESTATE, SWEEP, Scoring
 
 FIRST = UUID(int=0)
 ON_WALL_TIME = timedelta(seconds=2)
@@ -32,8 +32,7 @@ async def client_events(batch: Batch, session: AsyncSession) -> None:
     advanced = await folding.advance(session, FOLD, batch.events)
     scoring = await Scoring.begin(session, list(advanced), batch.now)
     for client_id, folded in advanced.items():
-        scoring.after_events(folded)
-        if late := came_late(folded):
+        if late := scoring.after_events(folded):
             scoring.restate(scoring.clients[client_id], await _earliest(session, folded, late))
     absorbed = sorted({gone for folded in advanced.values() for gone in folded.absorbed})
     if absorbed:

@@ -35,6 +35,11 @@ from health.repository import Client, Row
 LOOK, HISTORY, RESTATE, SWEEP = "look", "history", "restate", "sweep"
 RESTATE_AFTER = timedelta(minutes=1)
 """Late facts come in groups: day ends are worked out again once for all of them."""
+_CORRECTIONS = (
+    events_of_clients.EventWithdrawn,
+    events_of_clients.ClientsMerged,
+    events_of_clients.ClientsUnmerged,
+)
 _BARE_USE = (events_of_clients.LoggedIn, events_of_clients.UsageRecorded)
 """What most events are, and what changes nothing that lists show but the score."""
 
@@ -68,9 +73,13 @@ class Scoring:
         await timers.schedule(session, self.timers)
         await outbox.add(session, self.said)
 
-    def after_events(self, folded: Folded[ClientState]) -> None:
-        """A client after fresh events. Imported ones wait for `import_finished`, which gives one quiet baseline."""
+    def after_events(self, folded: Folded[ClientState]) -> list[Event[Any]]:
+        """A client after fresh events; returns those that tell of days already judged.
+
+        Imported events wait for `import_finished`, which gives one quiet baseline.
+        """
         row = self._row(folded)
+        late = self._late(row, folded)
         finished = [e for e in folded.events if isinstance(e.data, events_of_clients.ImportFinished)]
         live = [e for e in folded.events if e.origin is Origin.LIVE or e in finished]
         for event in folded.events:
@@ -82,13 +91,26 @@ class Scoring:
                 row.baseline_due = True
         if live or not folded.events:
             quiet = bool(finished) or row.baseline_due
-            self._score(row, folded, caused_by=[e.id for e in live], trigger="event", quiet=quiet)
+            self._score(row, folded, caused_by=[e.id for e in live], trigger="event", quiet=quiet, late=bool(late))
+        return late
+
+    def _late(self, row: Client, folded: Folded[ClientState]) -> list[Event[Any]]:
+        """Live events of a day that is over, and those that take back or join what was told: the past reads anew."""
+        if row.as_of is None:
+            return []
+        today = self.now.toordinal()
+        return [
+            event
+            for event in folded.events
+            if event.origin is Origin.LIVE
+            and (event.time.toordinal() < today or event.replaces is not None or isinstance(event.data, _CORRECTIONS))
+        ]
 
     def look(self, folded: Folded[ClientState], *, trigger: str) -> None:
         """A client because time passed, a feed changed or a model was published."""
         row = self._row(folded)
         self._tell_late_milestones(row, folded.state)
-        self._score(row, folded, caused_by=[], trigger=trigger, quiet=row.baseline_due)
+        self._score(row, folded, caused_by=[], trigger=trigger, quiet=row.baseline_due, late=False)
 
     def _row(self, folded: Folded[ClientState]) -> Client:
         row = self.clients.get(folded.client_id)
@@ -97,7 +119,14 @@ class Scoring:
         return row
 
     def _score(
-        self, row: Client, folded: Folded[ClientState], *, caused_by: list[UUID], trigger: str, quiet: bool
+        self,
+        row: Client,
+        folded: Folded[ClientState],
+        *,
+        caused_by: list[UUID],
+        trigger: str,
+        quiet: bool,
+        late: bool,
     ) -> None:
         state = folded.state
         before = row.standing
@@ -106,7 +135,7 @@ class Scoring:
         new_day = before is None or before.as_of // DAY != result.now // DAY
         if new_day or not all(isinstance(event.data, _BARE_USE) for event in folded.events):
             _describe(row, state, template, result.now)
-        change, passed = self._change(row, before, folded, result) if not (quiet or row.ended) else (None, None)
+        change, passed = self._change(before, folded, result, late) if not (quiet or row.ended) else (None, None)
         moved = before is None or _said_of(before) != _said_of(stand(before, result))
         if caused_by or new_day or moved:
             self.said.append(
@@ -132,7 +161,7 @@ class Scoring:
         self._set_timer(row, state, result, template)
 
     def _change(
-        self, row: Client, before: Standing | None, folded: Folded[ClientState], result: Evaluation
+        self, before: Standing | None, folded: Folded[ClientState], result: Evaluation, late: bool
     ) -> tuple[Change | None, Evaluation | None]:
         """Whether the band changed; the state before these events is only evaluated where it did."""
         if before is None or before.band == result.band:
@@ -143,7 +172,7 @@ class Scoring:
             passed = evaluate(model, folded.previous, result.now, self.feeds, template)
         elif not folded.events:
             passed = result
-        return band_change(before, result, passed, late=_came_late(folded)), passed
+        return band_change(before, result, passed, late=late), passed
 
     def _moves(
         self,
@@ -202,15 +231,6 @@ class Scoring:
         row.restate_from = min(since, row.restate_from or since)
 
 
-def came_late(folded: Folded[ClientState]) -> list[Event[Any]]:
-    """The events because of which a known client was folded again."""
-    return list(folded.events) if _came_late(folded) else []
-
-
-def _came_late(folded: Folded[ClientState]) -> bool:
-    return folded.refolded and folded.previous is not None
-
-
 def _said_of(standing: Standing) -> tuple[Any, ...]:
     return (standing.model, standing.model_version, standing.score, standing.band, standing.confidence)
 
@@ -223,7 +243,7 @@ def _describe(row: Client, state: ClientState, template: journey.Template, now: 
     row.ended = past.ended(state, now)
     row.mrr_currency = _main_currency(state)
     row.mrr = mrr(state, row.mrr_currency) if row.mrr_currency else 0
-    row.sources = sorted({name for sources in state.feeds.values() for name in deadlines(sources, {})})
+    row.sources = sorted({name for family in state.feeds for name in deadlines(state, family, {})})
     items = journey.plan(state, template)
     row.phase = journey.current_phase(state, template, items)
     row.journey = journey.standing(

@@ -69,8 +69,8 @@ async def _evaluate(session: AsyncSession, state: ClientState, feeds: Feeds, now
 def _shown(found: Known, result: Evaluation, feeds: Feeds) -> views.EvaluationView:
     until: dict[str, int] = {}
     heard: list[int] = []
-    for sources in found.state.feeds.values():
-        for name, deadline in deadlines(sources, feeds).items():
+    for family, sources in found.state.feeds.items():
+        for name, deadline in deadlines(found.state, family, feeds).items():
             until[name] = min(deadline, until.get(name, deadline))
             last = max(sources[name][0], feeds[name].last if name in feeds else 0)
             heard.append(last)

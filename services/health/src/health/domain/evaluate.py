@@ -167,29 +167,33 @@ def _is_fresh(
     for family in signal.fact.families:
         fresh = known.get(family)
         if fresh is None:
-            fresh = known[family] = _is_heard(state.feeds.get(family), at.now, feeds)
+            fresh = known[family] = _is_heard(state, family, at.now, feeds)
         if not fresh:
             return False
     return True
 
 
-def _is_heard(sources: Mapping[str, list[int]] | None, now: int, feeds: Feeds) -> bool:
-    """Whether every source that feeds a family still talks to us, about whichever client.
-
-    Sources that only imports came from have no rhythm: they count where there is no live one.
-    """
-    if not sources:
+def _is_heard(state: ClientState, family: str, now: int, feeds: Feeds) -> bool:
+    """Whether every source that feeds a family still talks to us, about whichever client."""
+    if family not in state.feeds:
         return True  # it brought nothing yet; what was measured came from the others
-    return all(now <= deadline for deadline in deadlines(sources, feeds).values())
+    return all(now <= deadline for deadline in deadlines(state, family, feeds).values())
 
 
-def deadlines(sources: Mapping[str, list[int]], feeds: Feeds) -> dict[str, int]:
-    """Source → the second until which what it feeds is fresh."""
+def deadlines(state: ClientState, family: str, feeds: Feeds) -> dict[str, int]:
+    """Source → the second until which what it brings of a family is fresh.
+
+    Sources that only imports brought have no rhythm: they count where there is no live one, from the import on.
+    """
+    sources = state.feeds[family]
     latest = max(entry[0] for entry in sources.values())
     current = {name: entry for name, entry in sources.items() if entry[0] > latest - SAME_SOURCE_DAYS * DAY}
     live = {name: entry for name, entry in current.items() if name in feeds or entry[1]}
     result = {}
-    for name, (last, _) in (live or current).items():
+    for name, (last, came_live) in (live or current).items():
         heard = feeds.get(name)
-        result[name] = last + CONTINUOUS if heard is None else max(last, heard.last) + heard.every
+        if heard is not None:
+            result[name] = max(last, heard.last) + heard.every
+        else:
+            result[name] = (last if came_live else max(last, state.imported or 0)) + CONTINUOUS
     return result

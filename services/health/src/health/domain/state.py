@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 from zlib import crc32
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 """Raised when a fold of the same facts gives another state: rows of older versions are folded again."""
 
 ACTIVITY_DAYS = 112
@@ -35,7 +35,7 @@ class ClientState:
     __slots__ = (
         "active_end", "active_mask", "advocacy", "blockers", "cancelled_meetings", "contacts", "contract_start",
         "csats", "csm_mood", "disputes", "failed_payments", "features", "feeds", "first", "first_active",
-        "handed_off", "invoices", "kpis", "last", "last_login", "marks", "meetings", "milestones", "moods",
+        "handed_off", "imported", "invoices", "kpis", "last", "last_login", "marks", "meetings", "milestones", "moods",
         "mrr_log", "notice", "open_tickets", "plan_moves", "profile", "renewal", "renewed", "replies",
         "reported_users", "sponsor_changed", "subscriptions", "surveys", "tickets_opened", "trainings", "usage",
         "usage_end", "users", "waiting",
@@ -46,6 +46,8 @@ class ClientState:
     last: int
     """Second of the latest fact."""
     profile: dict[str, Any]
+    imported: int | None
+    """Second at which an import of its history was complete."""
     feeds: dict[str, dict[str, Entry]]
     """Family → source → [second of its latest fact, 1 if it ever came live]."""
     marks: dict[str, Mark]
@@ -132,7 +134,7 @@ _LISTS = {
     "reported_users", "tickets_opened", "usage",
 }  # fmt: skip
 _OPTIONAL = {
-    "advocacy", "contract_start", "csm_mood", "first", "first_active", "handed_off", "last_login", "notice",
+    "advocacy", "contract_start", "csm_mood", "first", "first_active", "handed_off", "imported", "last_login", "notice",
     "renewal", "renewed", "sponsor_changed",
 }  # fmt: skip
 

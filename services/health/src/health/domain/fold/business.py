@@ -171,6 +171,10 @@ def _milestone(state: ClientState, name: str) -> list[Any]:
     return state.milestones[name]
 
 
+def import_finished(state: ClientState, data: client.ImportFinished, at: Stamp) -> None:
+    state.imported = at.second
+
+
 def referral_given(state: ClientState, data: client.ReferralGiven, at: Stamp) -> None:
     if state.advocacy is None:
         state.advocacy = at.second
@@ -204,6 +208,7 @@ RULES: dict[type[Any], Callable[[ClientState, Any, Stamp], None]] = {
     client.MilestonePlanned: milestone_planned,
     client.MilestoneCompleted: milestone_completed,
     client.MilestoneRescheduled: milestone_rescheduled,
+    client.ImportFinished: import_finished,
     client.ReferralGiven: referral_given,
     client.BlockerLogged: blocker_logged,
     client.BlockerResolved: blocker_resolved,
