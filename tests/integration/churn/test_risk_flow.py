@@ -257,3 +257,23 @@ async def test_revenue_fallen_to_zero_is_an_end(churn: ChurnStack, client_id: UU
     await churn.say("subscription_changed", client_id, subscription_id="s-1", mrr_after=money(0))
     await churn.assess()
     assert (await churn.risk(client_id))["ended"]["kind"] == "mrr_zero"
+
+
+async def test_cursors_that_are_not_ours_are_refused(churn: ChurnStack, client_id: UUID):
+    from common.http import encode_cursor
+
+    bent = [
+        ("/v1/risks", {"probability": "high", "client_id": str(client_id)}),
+        ("/v1/risks", {"probability": 0.5, "client_id": 7}),
+        (f"/v1/clients/{client_id}/risk/history", {"as_of": "yesterday", "id": str(client_id)}),
+        (f"/v1/clients/{client_id}/risk/history", {"as_of": "2026-01-01T00:00:00", "id": str(client_id)}),
+        ("/v1/models", {"created_at": None, "model_id": str(client_id)}),
+        ("/v1/models", {"else": 1}),
+    ]
+    for path, position in bent:
+        answer = await churn.get(path, cursor=encode_cursor(position))
+        assert answer.status_code == 422, (path, position, answer.text)
+    assert (
+        await churn.get(f"/v1/clients/{client_id}/risk/history", **{"from": "2026-01-01T00:00:00"})
+    ).status_code == 422
+    assert (await churn.get(f"/v1/clients/{client_id}/risk/history")).json() == {"items": [], "next": None}

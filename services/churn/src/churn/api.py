@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from common.auth import Caller, requires
 from common.clock import Clock
 from common.contracts.churn import Assessed
-from common.contracts.errors import NotFound
+from common.contracts.errors import NotFound, Refused
 from common.contracts.fields import UtcDatetime
 from common.db import SessionDep
 from common.http import PROBLEMS, Once, Page, decode_cursor, encode_cursor
@@ -32,10 +33,7 @@ CONFLICT: Answers = {404: PROBLEMS[404], 409: PROBLEMS[409]}
 @router.get("/risks", dependencies=[READ], tags=["risk"])
 async def list_risks(session: SessionDep, limit: Limit = 100, cursor: Cursor = None) -> Page[views.RiskView]:
     """The last assessment of every client, the riskiest first; those without a probability come last."""
-    after = None
-    if cursor:
-        position = decode_cursor(cursor, "probability", "client_id")
-        after = (position["probability"], UUID(position["client_id"]))
+    after = _position(cursor, "probability", "client_id", read=_risk_place) if cursor else None
     rows = await risks.page(session, after, limit + 1)
     items = [views.risk_view(row) for row in rows[:limit]]
     following = None
@@ -60,10 +58,7 @@ async def get_risk_history(
     cursor: Cursor = None,
 ) -> Page[Assessed]:
     """Assessments as they were made, newest first."""
-    before = None
-    if cursor:
-        position = decode_cursor(cursor, "as_of", "id")
-        before = (datetime.fromisoformat(position["as_of"]), UUID(position["id"]))
+    before = _position(cursor, "as_of", "id", read=_moment_place) if cursor else None
     rows = await decisions.history(session, client_id, since=since, until=until, before=before, limit=limit + 1)
     following = None
     if len(rows) > limit:
@@ -104,10 +99,7 @@ async def list_models(
 ) -> views.ModelPage:
     """Models, newest first; which is in service, and who decided so."""
     registry: Registry = request.app.state.registry
-    before = None
-    if cursor:
-        position = decode_cursor(cursor, "created_at", "model_id")
-        before = (datetime.fromisoformat(position["created_at"]), UUID(position["model_id"]))
+    before = _position(cursor, "created_at", "model_id", read=_moment_place) if cursor else None
     rows = await models.page(session, before, limit + 1)
     serving = await registry.current(session)
     in_service = serving.record.model_id if serving else None
@@ -195,3 +187,26 @@ async def rollback_model(
         model_id=record.model_id if record else None, version=record.version if record else service.SCORECARD
     )
     return await once.keep(view)
+
+
+P = TypeVar("P")
+
+
+def _position(cursor: str, first: str, second: str, *, read: Callable[[Any, Any], P]) -> P:
+    """The place in a list that a cursor names. Raises Refused for one that is not ours."""
+    position = decode_cursor(cursor, first, second)
+    try:
+        return read(position[first], position[second])
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Refused("not a cursor of this list", field="cursor") from error
+
+
+def _moment_place(moment: Any, row_id: Any) -> tuple[datetime, UUID]:
+    at = datetime.fromisoformat(moment)
+    if at.tzinfo is None:
+        raise ValueError("a moment without a zone")
+    return at, UUID(row_id)
+
+
+def _risk_place(probability: Any, client_id: Any) -> tuple[float | None, UUID]:
+    return None if probability is None else float(probability), UUID(client_id)
