@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from common.contracts import client, health
 
 QUIET_SECONDS = 3.0
@@ -53,25 +53,19 @@ def _listen(servers: str, pipe: Connection) -> None:
 
 
 async def _hear(servers: str, pipe: Connection) -> Heard:
-    consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, max_poll_records=5000)
+    consumer = AIOKafkaConsumer(
+        EVENTS, SCORES, bootstrap_servers=servers, enable_auto_commit=False, max_poll_records=5000
+    )
     await consumer.start()
     try:
-        await _from_the_end(consumer)
+        await consumer.seek_to_end()
+        for partition in consumer.assignment():
+            await consumer.position(partition)
         pipe.send("ready")
         records = await _until_quiet(consumer, pipe)
     finally:
         await consumer.stop()
     return _understood(records)
-
-
-async def _from_the_end(consumer: Any) -> None:
-    consumer.subscribe([EVENTS, SCORES])
-    partitions = [TopicPartition(t, p) for t in (EVENTS, SCORES) for p in consumer.partitions_for_topic(t) or ()]
-    consumer.unsubscribe()
-    consumer.assign(partitions)
-    ends = await consumer.end_offsets(partitions)
-    for partition, offset in ends.items():
-        consumer.seek(partition, offset)
 
 
 async def _until_quiet(consumer: Any, pipe: Connection) -> list[tuple[int, str, bytes]]:

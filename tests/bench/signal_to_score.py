@@ -161,7 +161,8 @@ def highest(bench: Bench, steps: Sequence[int]) -> list[Result]:
 
 
 def is_good(result: Result) -> bool:
-    kept_up = result.accepted >= 0.99 * result.rate * STEP_SECONDS and result.seconds <= 1.1 * STEP_SECONDS
+    """Whether the rate was kept, nothing was lost or doubled, and p95 stayed below a second."""
+    kept_up = result.accepted == result.events and result.seconds <= 1.1 * result.events / result.rate
     return result.p95 < GOOD_P95_MS and not result.refused and not result.lost and not result.doubled and kept_up
 
 
@@ -196,13 +197,13 @@ def main() -> int:
         bench.prepare()
         steady = bench.stream(wish.rate, wish.seconds)
         rise = [] if wish.no_rise else highest(bench, STEPS)
-    good = [result.rate for result in (steady, *rise) if result is steady or is_good(result)]
+    good = [result.rate for result in (steady, *rise) if is_good(result)]
     content = {
         "machine": about,
         "clients": wish.clients,
         "steady": asdict(steady),
         "rise": [asdict(result) for result in rise],
-        "highest_rate": max(good),
+        "highest_rate": max(good, default=0),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(content, indent=2) + "\n")
