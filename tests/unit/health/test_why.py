@@ -59,7 +59,7 @@ def test_silence_is_told_as_time_passing():
     assert strongest.kind is Cause.TIME
     assert strongest.delta < 0
     login = next(move for move in answer.moves if move.signal == "days_since_login")
-    assert login.text.startswith("as time passed, no login for 26 days (was: no login for 1 day): −")
+    assert login.text.startswith("no login for 26 days (was: no login for 1 day): −")
 
 
 def test_a_sponsor_who_left_is_told_as_behaviour_with_its_event():
@@ -87,6 +87,18 @@ def test_a_figure_that_grows_too_old_is_missing_data():
     gone = [m for m in answer.moves if m.kind is Cause.MISSING_DATA]
     assert [m.signal for m in gone] == ["nps"]
     assert "nothing known any more since" in gone[0].text
+
+
+def test_sentences_say_the_former_figure_once():
+    life = steady(100)
+    urgent = [client.TicketOpened(ticket_id=f"t{n}", priority="urgent") for n in range(3)]
+    opened = [event(body, day(100, n), "zendesk") for n, body in enumerate(urgent)]
+    answer = ask([*life, *opened[:2]], [*life, *opened], day(100, 1.5), day(100, 3))
+    (move,) = [m for m in answer.moves if m.signal == "urgent_tickets"]
+    assert move.text.startswith("3 urgent tickets open (was 2): −")
+    dropped = ask(life, life, day(110), day(113))
+    days = next(m for m in dropped.moves if m.signal == "days_since_login")
+    assert days.text.startswith("no login for 14 days (was 11): −")
 
 
 def test_another_model_is_one_cause():

@@ -205,8 +205,21 @@ class Walk:
             return f"{move.signal}: nothing known any more since {since:%-d %b}; it was: {before}"
         if before is None:
             return f"{after} (new: nothing was known before {since:%-d %b})"
-        began = {Cause.LATE_DATA: "learned late: ", Cause.TIME: "as time passed, "}.get(move.kind, "")
-        return f"{began}{after}" + (f" (was: {before})" if before != after else f" (since {since:%-d %b})")
+        began = "learned late: " if move.kind is Cause.LATE_DATA else ""
+        return (
+            f"{began}{after} ({_was(before, after)})" if before != after else f"{began}{after} (since {since:%-d %b})"
+        )
+
+
+def _was(before: str, after: str) -> str:
+    """`was 4` where only a figure differs in the sentence, else the whole former sentence."""
+    old, new = before.split(), after.split()
+    start = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
+    end = next((n for n, (a, b) in enumerate(zip(reversed(old), reversed(new), strict=False)) if a != b), 0)
+    figure = old[start : len(old) - end]
+    if len(old) == len(new) and 0 < len(figure) <= 1:
+        return f"was {figure[0].strip('()')}"
+    return f"was: {before}"
 
 
 def said(delta: int) -> str:

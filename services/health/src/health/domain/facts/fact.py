@@ -60,4 +60,4 @@ def counted(number: int, one: str, many: str) -> str:
 
 
 def percent(per_mille: int) -> str:
-    return f"{round(per_mille / 10)} %"
+    return f"{round(per_mille / 10)}%"

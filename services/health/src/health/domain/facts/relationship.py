@@ -110,7 +110,7 @@ def _say_load(value: int) -> str:
 
 def _say_mood(value: int) -> str:
     word = "warm" if value >= 300 else "friendly" if value >= 100 else "neutral" if value > -100 else "unhappy"
-    return f"texts sound {word} ({value / RATIO:+.2f})"
+    return f"texts sound {word} ({value / RATIO:+.2f})".replace("-", "−")
 
 
 FACTS = (
