@@ -58,6 +58,14 @@ async def test_one_wrong_event_refuses_all_and_names_index_and_field(
     assert [name for name, _ in await ingest.said()] == ["client_registered"]
 
 
+async def test_one_call_may_speak_for_several_tools(ingest: Ingest) -> None:
+    await ingest.register()
+    await say(ingest, [{**FEELING, "source": "pulse"}, {**FEELING, "source": "csl/ingest/crm-sync"}])
+    assert [event.source for event in await ingest.published()][1:] == ["csl/ingest/pulse", "csl/ingest/crm-sync"]
+    await ingest.flush_feeds()
+    assert await ingest.published("csl.ingest.feeds.v1") == []
+
+
 async def test_an_unknown_ref_waits(ingest: Ingest) -> None:
     assert (await say(ingest, FEELING)).json() == {"accepted": 1, "duplicates": 0}
     assert (await ingest.call("GET", "/v1/unmatched")).json()["items"][0]["ref"]["id"] == "77"

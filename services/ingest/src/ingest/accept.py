@@ -57,23 +57,26 @@ async def _without_duplicates(
     session: AsyncSession, arrivals: Sequence[Arrival], receipts: Sequence[Receipt], at: Moments
 ) -> list[list[Item]]:
     """Keys repeated inside the batch are removed first; then the table says which were seen before."""
-    digests = [
-        [arriving.digest(a.source, item.key) if item.key is not None else None for item in a.items] for a in arrivals
-    ]
-    asked = {(a.source, key) for a, keys in zip(arrivals, digests, strict=True) for key in keys if key is not None}
+    digests = [[_dedup_key(a, item) for item in a.items] for a in arrivals]
+    asked = {key for keys in digests for key in keys if key is not None}
     unseen = await arriving.fresh(session, asked, at.wall)
     new: list[list[Item]] = []
     for arrival, keys, receipt in zip(arrivals, digests, receipts, strict=True):
         kept: list[Item] = []
         for item, key in zip(arrival.items, keys, strict=True):
-            if key is not None and (arrival.source, key) not in unseen:
+            if key is not None and key not in unseen:
                 receipt.outcomes[Outcome.DUPLICATE] += 1
                 continue
             if key is not None:
-                unseen.discard((arrival.source, key))
+                unseen.discard(key)
             kept.append(item)
         new.append(kept)
     return new
+
+
+def _dedup_key(arrival: Arrival, item: Item) -> tuple[str, bytes] | None:
+    source = arrival.source_of(item)
+    return (source, arriving.digest(source, item.key)) if item.key is not None else None
 
 
 def _decide(

@@ -48,8 +48,8 @@ class FeedBook:
         self._pages: dict[str, Page] = {}
 
     def received(self, source: str, at: datetime, receipt: Receipt) -> None:
-        """A signed post of a source was stored."""
-        page = self._pages.setdefault(source, Page())
+        """A post was stored. Only configured sources have a rhythm to watch; internal tools are merely counted."""
+        page = self._pages.setdefault(source, Page()) if source in self._sources else Page()
         page.last_received_at = max(at, page.last_received_at or at)
         page.counts["posts"] += 1
         for outcome, count in receipt.outcomes.items():

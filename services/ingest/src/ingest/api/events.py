@@ -75,12 +75,10 @@ async def post_events(
     values = _values(await request.body())
     seed = f"{caller.subject}\x1f{idempotency_key}" if idempotency_key is not None else None
     if len(values) > 20:
-        items, sources = await asyncio.to_thread(_items, runtime, values, seed)
+        items = await asyncio.to_thread(_items, runtime, values, seed)
     else:
-        items, sources = _items(runtime, values, seed)
-    if len(set(sources)) > 1:
-        raise Refused("the events of one call come from one source", field="source")
-    arrival = Arrival(sources[0], runtime.clock.now(), items=items, strict=True)
+        items = _items(runtime, values, seed)
+    arrival = Arrival(forms.DEFAULT_SOURCE, runtime.clock.now(), items=items, strict=True)
     receipt = await runtime.intake.submit(arrival)
     runtime.book.received(arrival.source, arrival.received_at, receipt)
     return JSONResponse({"accepted": receipt.accepted, "duplicates": receipt.duplicates}, 202)
@@ -97,8 +95,8 @@ def _values(raw: bytes) -> list[Any]:
     return values
 
 
-def _items(runtime: Runtime, values: list[Any], seed: str | None) -> tuple[list[Item], list[str]]:
-    items, sources = [], []
+def _items(runtime: Runtime, values: list[Any], seed: str | None) -> list[Item]:
+    items = []
     for index, value in enumerate(values):
         try:
             form = forms.read(value, imported=False)
@@ -111,6 +109,5 @@ def _items(runtime: Runtime, values: list[Any], seed: str | None) -> tuple[list[
         event_id = forms.event_id(form.id, form.source) if form.id else derived_id("posted", key) if key else new_id()
         said = [replace(s, id=derived_id(event_id, nth) if nth else event_id) for nth, s in enumerate(said)]
         kind = form.statement.data.TYPE if form.statement.data else ""
-        items.append(Item(key, kind, index, bodies.mapping(value), tuple(said)))
-        sources.append(form.source)
-    return items, sources
+        items.append(Item(key, kind, index, bodies.mapping(value), tuple(said), source=form.source))
+    return items

@@ -43,6 +43,8 @@ class Item:
     ignored: str | None = None
     unknown: bool = False
     broken: str | None = None
+    source: str | None = None
+    """Whose word it is, where that is another than the post's source."""
 
 
 @dataclass(slots=True)
@@ -61,11 +63,15 @@ class Arrival:
     strict: bool = False
     """All or nothing: a contradiction refuses the post (our own API), instead of being quarantined (vendors)."""
 
+    def source_of(self, item: Item) -> str:
+        return item.source or self.source
+
     def circumstance(self, item: Item, nth: int, statement: Statement) -> Circumstance:
+        source = self.source_of(item)
         cause = (item.key, nth) if item.key is not None else (self.raw_id, item.position, nth)
         return Circumstance(
-            source=self.source,
-            id=statement.id or derived_id("ingest", self.source, *cause),
+            source=source,
+            id=statement.id or derived_id("ingest", source, *cause),
             sequence=item.position * PER_ITEM + min(nth, PER_ITEM - 1),
             received_at=self.received_at,
             origin=self.origin,

@@ -102,6 +102,8 @@ def text(value: Any) -> str | None:
     """A non-empty string; numbers are written out (ids come as either), all else is None."""
     if isinstance(value, str):
         return value.strip() or None
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return number_text(value)
     return None
