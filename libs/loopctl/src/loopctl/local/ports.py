@@ -8,8 +8,10 @@ import socket
 import psutil
 
 from loopctl.errors import Problem
+from loopctl.local.processes import wait_until
 
 LOCALHOST = "127.0.0.1"
+PATIENCE = 3.0
 FIRST_BASE, LAST_BASE, BASE_STEP = 20_000, 32_000, 200
 
 
@@ -32,8 +34,11 @@ def free(port: int) -> bool:
 
 
 def need_free(port: int, purpose: str) -> None:
-    """Raises Problem that names the holder of a taken port, where the system tells."""
-    if not free(port):
+    """Raises Problem that names the holder of a taken port, where the system tells.
+
+    A program killed just now may hold its port until its last thread is gone: that is waited for.
+    """
+    if not wait_until(lambda: free(port), seconds=PATIENCE):
         raise Problem(
             f"Port {port}, meant for {purpose}, is taken{_holder(port)}",
             remedy="stop that program, or start this stack elsewhere, e.g. with `loop up --ports 9100`",
