@@ -73,7 +73,7 @@ async def _work_out_span(session: AsyncSession, timer: Timer, book: Book, now: d
     weeks = [result for result in results if past.is_week_end(result.now)]
     await outbox.add(
         session,
-        [telling.scored(client_id, r, Mode.HISTORIC, caused_by=(), asked=asked, change=None) for r in weeks],
+        [telling.scored(client_id, r, Mode.HISTORIC, (), asked) for r in weeks],
     )
     metrics.EVALUATIONS.labels("history").inc(len(results))
 

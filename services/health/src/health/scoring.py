@@ -44,6 +44,16 @@ _BARE_USE = (events_of_clients.LoggedIn, events_of_clients.UsageRecorded)
 """What most events are, and what changes nothing that lists show but the score."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Why a client is scored: by events or by time; quietly after an import; for what came late."""
+
+    trigger: str
+    caused_by: list[UUID] = field(default_factory=list)
+    quiet: bool = False
+    late: bool = False
+
+
 @dataclass
 class Scoring:
     """The work of one transaction at one business moment."""
@@ -91,7 +101,7 @@ class Scoring:
                 row.baseline_due = True
         if live or not folded.events:
             quiet = bool(finished) or row.baseline_due
-            self._score(row, folded, caused_by=[e.id for e in live], trigger="event", quiet=quiet, late=bool(late))
+            self._score(row, folded, Asked("event", [e.id for e in live], quiet=quiet, late=bool(late)))
         return late
 
     def _late(self, row: Client, folded: Folded[ClientState]) -> list[Event[Any]]:
@@ -110,7 +120,7 @@ class Scoring:
         """A client because time passed, a feed changed or a model was published."""
         row = self._row(folded)
         self._tell_late_milestones(row, folded.state)
-        self._score(row, folded, caused_by=[], trigger=trigger, quiet=row.baseline_due, late=False)
+        self._score(row, folded, Asked(trigger, quiet=row.baseline_due))
 
     def _row(self, folded: Folded[ClientState]) -> Client:
         row = self.clients.get(folded.client_id)
@@ -118,16 +128,7 @@ class Scoring:
             row = self.clients[folded.client_id] = Client(folded.client_id, late_told_until=self.now)
         return row
 
-    def _score(
-        self,
-        row: Client,
-        folded: Folded[ClientState],
-        *,
-        caused_by: list[UUID],
-        trigger: str,
-        quiet: bool,
-        late: bool,
-    ) -> None:
+    def _score(self, row: Client, folded: Folded[ClientState], asked: Asked) -> None:
         state = folded.state
         before = row.standing
         model, template = self.book.choice(state)
@@ -135,28 +136,20 @@ class Scoring:
         new_day = before is None or before.as_of // DAY != result.now // DAY
         if new_day or not all(isinstance(event.data, _BARE_USE) for event in folded.events):
             _describe(row, state, template, result.now)
-        change, passed = self._change(before, folded, result, late) if not (quiet or row.ended) else (None, None)
-        moved = before is None or _said_of(before) != _said_of(stand(before, result))
-        if caused_by or new_day or moved:
-            self.said.append(
-                telling.scored(row.client_id, result, Mode.LIVE, caused_by=caused_by, asked=trigger, change=change)
-            )
-        if new_day or moved:
-            self.kept.append(telling.kept(row.client_id, result, Mode.LIVE, caused_by=caused_by, change=change))
+        change = None
+        if not (asked.quiet or row.ended):
+            change, passed = self._change(before, folded, result, asked.late)
+            if change is not None:
+                moves = self._moves(before, folded, passed, result, change)
+        news = new_day or before is None or _said_of(before) != _said_of(stand(before, result))
+        if asked.caused_by or news:
+            self.said.append(telling.scored(row.client_id, result, Mode.LIVE, asked.caused_by, asked.trigger, change))
+        if news:
+            self.kept.append(telling.kept(row.client_id, result, Mode.LIVE, asked.caused_by, change))
         if change is not None:
-            moves = self._moves(before, folded, passed, result, change)
-            self.said.append(
-                telling.band_changed(
-                    row.client_id,
-                    result,
-                    change,
-                    score_before=before.score if before else None,
-                    caused_by=caused_by,
-                    moves=moves,
-                )
-            )
+            self.said.append(telling.band_changed(row.client_id, result, change, before, asked.caused_by, moves))
             metrics.BAND_CHANGES.labels(change.cause.value).inc()
-        metrics.EVALUATIONS.labels(trigger).inc()
+        metrics.EVALUATIONS.labels(asked.trigger).inc()
         row.stands(stand(before, result))
         self._set_timer(row, state, result, template)
 

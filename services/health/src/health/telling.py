@@ -11,7 +11,7 @@ from common.contracts.base import Event, Origin
 from common.contracts.health import Mode
 from common.contracts.ids import derived_id
 
-from health.domain.decision import Change
+from health.domain.decision import Change, Standing
 from health.domain.evaluate import Evaluation
 from health.domain.facts import Measure
 from health.domain.journey import Item
@@ -35,7 +35,12 @@ def uuids(marks: Sequence[str | None]) -> list[UUID]:
 
 
 def scored(
-    client_id: UUID, result: Evaluation, mode: Mode, *, caused_by: Sequence[UUID], asked: str, change: Change | None
+    client_id: UUID,
+    result: Evaluation,
+    mode: Mode,
+    caused_by: Sequence[UUID],
+    asked: str,
+    change: Change | None = None,
 ) -> Event[Any]:
     """One evaluation. `asked` tells evaluations apart that no event caused (a timer, an import)."""
     data = health.Scored(**_body(client_id, result, mode, caused_by, change))
@@ -55,15 +60,14 @@ def band_changed(
     client_id: UUID,
     result: Evaluation,
     change: Change,
-    *,
-    score_before: int | None,
+    before: Standing | None,
     caused_by: Sequence[UUID],
     moves: Sequence[Move],
 ) -> Event[Any]:
     """A live change of band, with what moved the score."""
     data = health.BandChanged(
         **_body(client_id, result, Mode.LIVE, caused_by, change),
-        score_before=points(score_before),
+        score_before=points(before.score if before else None),
         last_known_band=change.known_before,
         moves=[told(move) for move in moves[:MOVES_TOLD]],
     )
@@ -109,7 +113,11 @@ def milestone_late(client_id: UUID, item: Item, days: int, at: int) -> Event[Any
 
 
 def kept(
-    client_id: UUID, result: Evaluation, mode: Mode, *, caused_by: Sequence[UUID] = (), change: Change | None = None
+    client_id: UUID,
+    result: Evaluation,
+    mode: Mode,
+    caused_by: Sequence[UUID] = (),
+    change: Change | None = None,
 ) -> Row:
     """An evaluation as a row of history; of the past without the events behind it, which its facts tell as well."""
 
