@@ -189,7 +189,7 @@ def lock():
     with open(LOCK) as file:
         command = file.read().split("\n", 2)[1].lstrip("# ").split()
     for arguments in ([uv()] + command[1:] + ["--upgrade", "-q"], [PYTHON, "-m", "loopctl.local.jars"]):
-        if subprocess.run(arguments).returncode != 0:
+        if subprocess.run(arguments, env=dict(os.environ, UV_CUSTOM_COMPILE_COMMAND=" ".join(command))).returncode:
             fail("The lock could not be written")
 
 

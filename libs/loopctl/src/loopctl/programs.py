@@ -28,8 +28,6 @@ ANSWER_SECONDS = 20.0
 STOP_SECONDS = 15.0
 UNWANTED = ("PYTHONDONTWRITEBYTECODE",)
 """Variables that services do not inherit: without cached bytecode each start would compile all libraries anew."""
-LOG_LIMIT = 20 << 20
-"""Bytes at which a log is set aside when its program starts."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +58,6 @@ class Program:
             return False
         if self.ready_path:
             ports.need_free(self.stack.port(self.name), self.name)
-        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
-            self.log.replace(self.log.with_suffix(".log.1"))
         environment = {name: value for name, value in self.environment.items() if name not in UNWANTED}
         self.pid_file.write(spawn(self.command, log=self.log, env=environment, cwd=REPOSITORY))
         return True

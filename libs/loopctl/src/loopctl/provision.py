@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import InvalidReplicationFactorError, KafkaError, NoError, TopicAlreadyExistsError, for_code
 
 from loopctl.errors import Problem
 from loopctl.paths import REPOSITORY, SERVICES
@@ -24,6 +24,8 @@ from loopctl.paths import REPOSITORY, SERVICES
 RETENTION = timedelta(days=30)
 FEEDS_PARTITIONS = 1
 REPLICAS = 3
+ATTEMPTS = 20
+RETRY_AFTER = 0.5
 T = TypeVar("T")
 
 TOPICS = (
@@ -161,11 +163,16 @@ async def create_topics(bootstrap_servers: str, *, partitions: int) -> list[str]
 
 async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
     """One that another `loop migrate` has just made is as good. Raises KafkaError for any other refusal."""
-    answer = await admin.create_topics(topics, timeout_ms=15_000)
-    for name, code, *_ in answer.topic_errors:
-        error = for_code(code)
-        if error not in (NoError, TopicAlreadyExistsError):
+    for attempt in range(ATTEMPTS):
+        answer = await admin.create_topics(topics, timeout_ms=15_000)
+        errors = {name: for_code(code) for name, code, *_ in answer.topic_errors}
+        refused = {name: e for name, e in errors.items() if e not in (NoError, TopicAlreadyExistsError)}
+        if not refused:
+            return
+        if attempt == ATTEMPTS - 1 or InvalidReplicationFactorError not in refused.values():
+            name, error = next(iter(refused.items()))
             raise error(f"topic {name}")
+        await asyncio.sleep(RETRY_AFTER)  # a broker that has just started is not counted yet
 
 
 def _topic(name: str, partitions: int, replication: int) -> NewTopic:

@@ -6,6 +6,7 @@ sums make the source a matter of trust no more.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sys
@@ -105,6 +106,8 @@ def _fetch(jar: Jar, cache: Path) -> None:
             OSError,
             RuntimeError,
         ) as error:  # requests' errors are OSErrors; jgo raises RuntimeError for 404
+            if getattr(error, "errno", None) == errno.ENOSPC:
+                raise
             failure = error
             continue
         if _sha256(path) == jar.sha256:

@@ -22,7 +22,7 @@ import psutil
 
 from loopctl.errors import Problem
 from loopctl.local import ports
-from loopctl.local.processes import PidFile, as_user, kill, need_free_space, stop, tail, wait_until
+from loopctl.local.processes import PidFile, as_user, kill, need_free_space, set_aside, stop, tail, wait_until
 
 SUPERUSER = "postgres"
 DATABASE = "loop"
@@ -171,7 +171,7 @@ class Postgres:
 
     def _start_server(self, home: Path, user: pwd.struct_passwd | None) -> None:
         """After a kill −9 its old children may hold the shared memory for a moment: then ask again."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        set_aside(self.log)
         command = [
             str(home / "bin" / "pg_ctl"), "start", f"--pgdata={self.data.resolve()}", "--silent", "--wait",
             f"--timeout={START_SECONDS:.0f}",

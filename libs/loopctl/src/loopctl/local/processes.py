@@ -25,6 +25,8 @@ from loopctl.errors import Problem
 START_TIME_TOLERANCE = 1.5
 """Seconds by which two readings of one process's start time may differ (they are derived from boot time)."""
 POLL = 0.05
+LOG_LIMIT = 20 << 20
+"""Bytes at which a log is set aside when its program starts."""
 TAIL_LINES = 12
 
 
@@ -77,7 +79,7 @@ def spawn(
     user: pwd.struct_passwd | None = None,
 ) -> int:
     """Start a program in a session of its own, so that it survives the shell; `log` gets its output."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    set_aside(log)
     with log.open("ab") as output:
         process = subprocess.Popen(
             list(command),
@@ -92,6 +94,13 @@ def spawn(
     pid: int = process.pid
     process.returncode = 0  # it is meant to outlive us: no ResourceWarning when the handle is collected
     return pid
+
+
+def set_aside(log: Path) -> None:
+    """Make room for a log: its folder, and a new file where the old one has grown large."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
+        log.replace(log.with_suffix(".log.1"))
 
 
 def as_user(user: pwd.struct_passwd | None) -> dict[str, Any]:
