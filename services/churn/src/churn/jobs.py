@@ -40,6 +40,7 @@ class Assessing:
     async def run(self) -> None:
         """For ever; several replicas share the work by skipping each other's rows."""
         while True:
+            await self._assessor.registry.prepare(self._database)
             taken = await self.once()
             if taken < self._settings.assess_batch:
                 await self._clock.sleep(self._settings.assess_every)

@@ -42,7 +42,10 @@ def wire(settings: Settings, database: Database, clock: Clock) -> Service:
         body_limits={"/v1/models": MODEL_LIMIT},
     )
     app.state.policy = policy
-    app.state.registry = Registry()  # the API may run without a worker in its process
+    shown = app.state.registry = Registry()  # the API may run without a worker in its process
+
+    async def prepare_api() -> None:
+        await shown.prepare(database)
 
     return Service(
         name="churn",
@@ -56,6 +59,7 @@ def wire(settings: Settings, database: Database, clock: Clock) -> Service:
             Periodic("upkeep", MAINTAIN_EVERY, upkeep.run),
             Periodic("count", COUNT_EVERY, upkeep.count),
         ],
+        api_work=[prepare_api],
         worker_work=[assessing.run],
     )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from common import logging
+from common.db import Database
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from churn import metrics
@@ -41,7 +43,18 @@ class Registry:
     def __init__(self) -> None:
         self._nth: int | None = None
         self._serving: Serving | None = None
+        self._prepared = False
         self.refused = ""
+
+    async def prepare(self, database: Database) -> None:
+        """Import XGBoost, if a model is in service, before any transaction waits for it: that can take seconds."""
+        if self._prepared:
+            return
+        async with database.read() as session:
+            decision = await models.in_service(session)
+        if decision is not None and decision.model_id is not None:
+            await asyncio.to_thread(importlib.import_module, "churn.adapters.xgboost_model")
+            self._prepared = True
 
     async def current(self, session: AsyncSession) -> Serving | None:
         """The model in service; None: the scorecard. One cheap query, and a load when the decision changed."""
@@ -88,7 +101,7 @@ async def load(session: AsyncSession, model_id: UUID) -> Serving:
     if record is None:
         raise BadModelError("it is not in the registry")
     stored = await models.stored(session, model_id)
-    # In a thread: importing XGBoost takes seconds on a busy machine, and Kafka wants its heartbeats meanwhile.
+    # In a thread: if XGBoost is not imported yet, Kafka wants its heartbeats meanwhile.
     return Serving(record, await asyncio.to_thread(unpack, stored))
 
 
