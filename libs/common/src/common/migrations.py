@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,21 @@ from alembic import context
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, pool, text
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from common.db import async_url
-from common.tables import FACT_PARTITIONS, plumbing
+
+PLUMBING_V1 = (
+    "timers",
+    "states",
+    "outbox_unsent",
+    "outbox_parked",
+    "outbox",
+    "idempotency_keys",
+    "facts",
+    "erased_clients",
+    "consumer_offsets",
+    "client_links",
+)
 
 
 def config(service: str, database_url: str = "") -> Config:
@@ -73,25 +85,14 @@ def _migrate(connection: Any, schema: str, metadata: MetaData) -> None:
 
 
 def create_plumbing_v1(op: Any) -> None:
-    """The shared tables as of release 0.1. Frozen: later changes are new functions with their own migrations."""
-    metadata = MetaData()
-    plumbing(metadata)
-    for table in metadata.sorted_tables:
-        op.execute(CreateTable(table))
-        for index in table.indexes:
-            op.execute(CreateIndex(index))
-    for part in range(FACT_PARTITIONS):
-        op.execute(
-            text(
-                f"CREATE TABLE facts_p{part} PARTITION OF facts "
-                f"FOR VALUES WITH (MODULUS {FACT_PARTITIONS}, REMAINDER {part})"
-            )
-        )
-    op.execute(text("CREATE TABLE outbox_default PARTITION OF outbox DEFAULT"))
+    """The shared tables as of release 0.1. Frozen: later changes are new files with migrations of their own."""
+    script = files("common").joinpath("plumbing_v1.sql").read_text()
+    statements = "\n".join(line for line in script.splitlines() if not line.startswith("--"))
+    for statement in statements.split(";\n"):
+        if statement.strip():
+            op.execute(text(statement))
 
 
 def drop_plumbing_v1(op: Any) -> None:
-    metadata = MetaData()
-    plumbing(metadata)
-    for table in reversed(metadata.sorted_tables):
-        op.execute(text(f"DROP TABLE IF EXISTS {table.name} CASCADE"))
+    for table in PLUMBING_V1:
+        op.execute(text(f"DROP TABLE IF EXISTS {table} CASCADE"))

@@ -22,8 +22,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-FACT_PARTITIONS = 8
-
 Instant = DateTime(timezone=True)
 
 
