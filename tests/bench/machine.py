@@ -64,7 +64,8 @@ def cpu_seconds(stack: Stack) -> dict[str, float]:
     """CPU that each process of the stack has used so far, its children included."""
     running = {p.name: p.process() for p in programs.all_programs(stack)}
     running |= {"postgres": stack.postgres.process(), "kafka": stack.kafka.process()}
-    return {name: _used(process) for name, process in running.items() if process is not None}
+    used = {name: _used(process) for name, process in running.items() if process is not None}
+    return used | {"load and hearing": _used(psutil.Process())}
 
 
 def _used(process: psutil.Process) -> float:
