@@ -170,6 +170,7 @@ def is_good(result: Result) -> bool:
 def own_stack() -> Iterator[Stack]:
     """A stack in a temporary folder, without demo, on ports of its own."""
     folder = Path(tempfile.mkdtemp(prefix="csl-bench-"))
+    folder.chmod(0o711)  # PostgreSQL runs as another user when we are root
     stack = Stack.at(folder, base=ports.free_base(PORT_SPAN))
     try:
         lifecycle.up(stack, demo=False)
