@@ -33,15 +33,18 @@ class Sent:
     """HTTP status of what was not accepted (0: no answer)."""
 
 
-def requests(stack: Stack, groups: Sequence[str], first: int, count: int) -> list[tuple[int, bytes]]:
-    """Numbered, signed requests, going round the clients; the number travels as the used quantity."""
+def requests(stack: Stack, groups: Sequence[str], first: int, count: int, rate: float) -> list[tuple[int, bytes]]:
+    """Numbered, signed requests, going round the clients; the number travels as the used quantity.
+
+    Each happened when it is to be sent, a moment more or less (they are signed before the stream begins).
+    """
     url = f"{stack.url('ingest')}/v1/webhooks/{SOURCE}"
     secret, sign = stack.secrets.webhooks[SOURCE], SIGNERS[SOURCE]
     host, path = urlsplit(url).netloc, urlsplit(url).path
     wall = datetime.now(UTC)
     found = []
     for number in range(first, first + count):
-        at = (wall + timedelta(milliseconds=number % 1000)).isoformat()
+        at = (wall + timedelta(seconds=(number - first) / rate)).isoformat()
         body = orjson.dumps(
             {
                 "type": "track",

@@ -118,7 +118,7 @@ class Bench:
 
     def stream(self, rate: int, seconds: float) -> Result:
         count = int(rate * seconds)
-        wanted = load.requests(self.stack, self.groups, self._next, count)
+        wanted = load.requests(self.stack, self.groups, self._next, count, rate)
         self._next += count
         ear = Ear(self.stack.bootstrap_servers)
         before, began = machine.cpu_seconds(self.stack), time.monotonic()

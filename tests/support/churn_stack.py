@@ -113,8 +113,10 @@ class ChurnStack:
 
     # Time
 
-    async def assess(self) -> int:
-        """Whoever waits is assessed."""
+    async def assess(self, *, rested: bool = True) -> int:
+        """Whoever waits is assessed, when those assessed just now have had their rest."""
+        if rested:
+            self.clock.advance(seconds=self.settings.assess_rest)
         assessing: Assessing = self.service.worker_work[0].__self__  # type: ignore[attr-defined]  # a bound method
         taken = 0
         while more := await assessing.once():

@@ -59,6 +59,14 @@ async def test_events_in_a_moment_make_one_assessment(churn: ChurnStack, client_
     assert await churn.assess() == 0
 
 
+async def test_a_stream_of_events_is_no_stream_of_assessments(churn: ChurnStack, client_id: UUID):
+    await live_through(churn, client_id, beginning(churn.clock.now() - 30 * WEEKS))
+    assert await churn.assess() == 1
+    await churn.say("logged_in", client_id, count=2)
+    assert await churn.assess(rested=False) == 0
+    assert await churn.assess() == 1, "nothing is forgotten, only put off"
+
+
 async def test_everybody_is_assessed_again_the_next_day(churn: ChurnStack, client_id: UUID):
     await live_through(churn, client_id, beginning(churn.clock.now() - 30 * WEEKS))
     await churn.assess()

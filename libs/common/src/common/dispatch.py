@@ -81,15 +81,18 @@ class Dispatcher:
 
     async def _parse(self, session: AsyncSession, records: Sequence[Record]) -> list[Event[Any]]:
         events = []
+        skipped = 0
         for record in records:
             type_ = _header(record, "ce_type")
             if type_ not in self._types and not self._keeps_unread(record, type_):
-                metrics.EVENTS_CONSUMED.labels(self._service, record.topic, "skipped").inc()
+                skipped += 1
                 continue
             try:
                 events.append(registry.parse(record.value or b"", type_))
             except ValidationError as error:
                 await self.bury(session, record, error)
+        if skipped:
+            metrics.EVENTS_CONSUMED.labels(self._service, records[0].topic, "skipped").inc(skipped)
         return events
 
     def _keeps_unread(self, record: Record, type_: str) -> bool:

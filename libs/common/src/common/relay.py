@@ -7,6 +7,7 @@ lose rows: ids are drawn before they are committed.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -156,7 +157,8 @@ class Relay:
                 raise result
             else:
                 delivered.append(row)
-                metrics.OUTBOX_SENT.labels(self._service, row["topic"]).inc()
+        for topic, count in Counter(row["topic"] for row in delivered).items():
+            metrics.OUTBOX_SENT.labels(self._service, topic).inc(count)
         return delivered, parked
 
     async def _book(

@@ -48,6 +48,7 @@ def _risks() -> None:
         sa.Column("probability", sa.Double),
         sa.Column("last", JSONB, comment="The body of the last assessment"),
         sa.Column("ended", JSONB, comment="How the client ended, if it did"),
+        sa.Column("assessed_at", INSTANT, comment="Business time of the last assessment"),
         postgresql_with={"fillfactor": "50"},
     )
     op.create_index("risks_due", "risks", ["due_on", "client_id"], postgresql_where=sa.text("due_on IS NOT NULL"))

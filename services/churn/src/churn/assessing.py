@@ -66,7 +66,7 @@ class Assessor:
             said += events
         for row in rows:
             row.due_on = None if row.ended else now.date() + timedelta(days=1)
-        await risks.save(session, rows)
+        await risks.save(session, rows, assessed_at=now)
         await decisions.add_assessments(session, kept)
         await decisions.note(session, [event.data for event in said])
         await outbox.add(session, said)

@@ -36,6 +36,7 @@ class Assessing:
         self._clock = clock
         self._assessor = assessor
         self._settings = settings
+        self._rest = timedelta(seconds=settings.assess_rest)
 
     async def run(self) -> None:
         """For ever; several replicas share the work by skipping each other's rows."""
@@ -59,7 +60,7 @@ class Assessing:
         now = self._clock.now()
         with metrics.ASSESS_SECONDS.time():
             async with self._database.transaction() as session:
-                rows = await risks.claim_due(session, now.date(), limit)
+                rows = await risks.claim_due(session, now, limit, rest=self._rest)
                 if rows:
                     await self._assessor.assess(session, rows, now, self._clock.wall())
         return len(rows)
@@ -68,7 +69,7 @@ class Assessing:
         """A client that cannot be assessed is put off by a day, loudly, and holds up no other."""
         now = self._clock.now()
         async with self._database.transaction() as session:
-            rows = await risks.claim_due(session, now.date(), self._settings.assess_batch)
+            rows = await risks.claim_due(session, now, self._settings.assess_batch, rest=self._rest)
             for row in rows:
                 try:
                     async with session.begin_nested():

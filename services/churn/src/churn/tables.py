@@ -45,6 +45,7 @@ risks = Table(
     Column("probability", Double),
     Column("last", JSONB, comment="The body of the last assessment"),
     Column("ended", JSONB, comment="How the client ended, if it did"),
+    Column("assessed_at", Instant, comment="Business time of the last assessment"),
     Index("risks_due", "due_on", "client_id", postgresql_where=sql("due_on IS NOT NULL")),
     postgresql_with={"fillfactor": "50"},
 )

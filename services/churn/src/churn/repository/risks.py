@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -78,14 +78,16 @@ async def mark(session: AsyncSession, marks: Mapping[UUID, Marks], *, today: dat
     )
 
 
-async def claim_due(session: AsyncSession, today: date, limit: int) -> list[Risk]:
-    """Clients that wait to be assessed, locked; those in another's hands are left to it."""
+async def claim_due(session: AsyncSession, now: datetime, limit: int, *, rest: timedelta) -> list[Risk]:
+    """Clients that wait to be assessed, locked; those in another's hands are left to it, and so are those
+    assessed less than `rest` ago: a client about whom we hear without pause is not assessed without pause."""
     rows = await session.execute(
         text(
             f"SELECT {_BRIEF}, NULL::jsonb AS last FROM risks WHERE due_on <= :today"  # noqa: S608  (our own column names)
+            " AND (assessed_at IS NULL OR assessed_at <= :rested OR assessed_at > :now)"
             " ORDER BY due_on, client_id LIMIT :limit FOR UPDATE SKIP LOCKED"
         ),
-        {"today": today, "limit": limit},
+        {"today": now.date(), "now": now, "rested": now - rest, "limit": limit},
     )
     return [_risk(row) for row in rows]
 
@@ -132,14 +134,15 @@ async def page(session: AsyncSession, after: tuple[float | None, UUID] | None, l
     return [_risk(row) for row in rows]
 
 
-async def save(session: AsyncSession, risks: Sequence[Risk]) -> None:
+async def save(session: AsyncSession, risks: Sequence[Risk], *, assessed_at: datetime | None = None) -> None:
     """Write rows back in one statement, however many there are."""
     rows = sorted(risks, key=lambda r: r.client_id)
     if not rows:
         return
     await session.execute(
         text("""
-        UPDATE risks r SET due_on = u.due_on, live = u.live, baseline = u.baseline, held = u.held,
+        UPDATE risks r SET assessed_at = coalesce(CAST(:assessed_at AS timestamptz), r.assessed_at),
+          due_on = u.due_on, live = u.live, baseline = u.baseline, held = u.held,
           importing_until = u.importing_until, flag = u.flag::jsonb, override = u.override::jsonb,
           episode = u.episode, assessments = u.assessments, last = coalesce(u.last::jsonb, r.last),
           probability = CASE WHEN u.last IS NULL THEN r.probability ELSE u.probability END, ended = u.ended::jsonb
@@ -152,6 +155,7 @@ async def save(session: AsyncSession, risks: Sequence[Risk]) -> None:
         WHERE r.client_id = u.client_id
         """),
         {
+            "assessed_at": assessed_at,
             "ids": [r.client_id for r in rows],
             "due": [r.due_on for r in rows],
             "live": [r.live for r in rows],
