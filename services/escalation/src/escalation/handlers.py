@@ -180,4 +180,5 @@ CONSUMER = ConsumerSpec(
     subscriptions=SUBSCRIPTIONS,
     keep=frozenset({*KEPT, client.ClientsMerged, client.ClientsUnmerged, client.EventWithdrawn}),
     erase=erase,
+    pause=0.1,
 )

@@ -50,7 +50,11 @@ def build(settings: Settings) -> Service:
         database=database,
         clock=clock,
         app=app,
-        consumers=[ConsumerSpec(subscriptions=handlers.subscriptions(desk), keep=handlers.KEPT, erase=handlers.erase)],
+        consumers=[
+            ConsumerSpec(
+                subscriptions=handlers.subscriptions(desk), keep=handlers.KEPT, erase=handlers.erase, pause=0.1
+            )
+        ],
         timers=handlers.timer_handlers(desk),
         jobs=jobs.periodic(settings),
         worker_work=work,
