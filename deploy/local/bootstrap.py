@@ -97,8 +97,8 @@ def create_venv():
 
 
 def working_venv():
-    """Whether .venv holds a Python of this very version (an older release may have left another)."""
-    asked = "import sys; print('%d.%d' % sys.version_info[:2])"
+    """Whether .venv holds a Python of this very version, and pip (others make environments without it)."""
+    asked = "import pip, sys; print('%d.%d' % sys.version_info[:2])"
     try:
         told = subprocess.run([PYTHON, "-c", asked], capture_output=True, text=True)
     except OSError:
