@@ -103,7 +103,7 @@ class Consumer:
     def _stop_loudly(self, error: OffsetOutOfRangeError) -> None:
         self.health.stopped = (
             f"the stored offset is outside the topic: {error}. Kafka lost or dropped events that were not read; "
-            "see the runbook `consumer-offset-out-of-range`"
+            "see docs/runbooks/consumer-offset-out-of-range.md"
         )
         self.health.assigned = False
         metrics.CONSUMER_STOPPED.labels(self._service).set(1)
