@@ -51,6 +51,7 @@ class NotifyProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self, *, kill_at: str = "") -> None:
+        """Ready when this returns; with `kill_at` maybe gone already: other tests' events wait on the shared topics."""
         with self._log.open("ab") as out:
             self._process = subprocess.Popen(  # noqa: ASYNC220  (starts at once)
                 [sys.executable, "-m", "notify.main"],
@@ -67,7 +68,10 @@ class NotifyProcess:
                 except httpx.HTTPError:
                     return False
 
-            await until(ready, f"notify is ready: {self._log.read_text()[-2000:]}")
+            async def ready_or_gone() -> bool:
+                return await ready() or (bool(kill_at) and self.died())
+
+            await until(ready_or_gone, f"notify is ready: {self._log.read_text()[-2000:]}")
 
     async def counts(self, line: str) -> bool:
         """Whether the metrics have a line like this."""
