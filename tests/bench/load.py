@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import orjson
-from loopctl.sending import SIGNERS
+from loopctl.signing import SIGNERS
 from loopctl.stack import Stack
 
 CONNECTIONS = 128

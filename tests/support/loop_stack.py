@@ -22,7 +22,8 @@ from loopctl import programs, provision
 from loopctl.api import make_token
 from loopctl.local import ports
 from loopctl.paths import REPOSITORY, SERVICES
-from loopctl.sending import SIGNERS, post, vendor_of
+from loopctl.sending import post, vendor_of
+from loopctl.signing import SIGNERS
 from loopctl.stack import PORT_SPAN, Stack
 
 T = TypeVar("T")

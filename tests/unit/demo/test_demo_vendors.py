@@ -8,9 +8,8 @@ from typing import Any
 
 import orjson
 import pytest
-from ingest.config import load_sources
 from ingest.domain.statement import Ignored, Statement
-from ingest.sources import VENDORS
+from ingest.sources import VENDORS, load_sources
 from loopctl.demo import script
 from loopctl.demo.behaviour import INTERNAL, Happening
 from loopctl.demo.population import PLAY, present
@@ -31,7 +30,7 @@ def read(post: Post, sources: dict[str, Any]) -> list[Statement]:
     """The statements that ingest makes of a post."""
     vendor, config = VENDORS[sources[post.source].vendor], sources[post.source]
     found: list[Statement] = []
-    for event in vendor.split(post.body, {}):
+    for event in vendor.split(post.body, {}, config):
         meant = vendor.interpret(event, config)
         assert isinstance(meant, list), f"{post.source} ignores {event.kind}: {meant}"
         found += meant
@@ -85,7 +84,7 @@ def test_noise_shows_that_a_feed_lives_and_says_nothing(sources: dict[str, Any])
             continue
         post = told(WORLD.members[1], murmur, f"noise:{nth}")
         vendor, config = VENDORS[sources[post.source].vendor], sources[post.source]
-        (event,) = vendor.split(post.body, {})
+        (event,) = vendor.split(post.body, {}, config)
         meant = vendor.interpret(event, config)
         assert isinstance(meant, Ignored)
         assert not meant.unknown

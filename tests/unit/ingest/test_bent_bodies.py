@@ -13,12 +13,12 @@ from common.settings import REPOSITORY_CONFIG
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingest import interpret
-from ingest.config import load_sources
 from ingest.domain.arrival import Arrival, Item
 from ingest.domain.plan import Circumstance, Fate, Plan
 from ingest.domain.world import World
 from ingest.interpret import MAPPING_FAILED
 from ingest.reading import make_reader
+from ingest.sources import load_sources
 
 PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads"
 SOURCES = load_sources(REPOSITORY_CONFIG)

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 from common.settings import REPOSITORY_CONFIG
-from ingest.config import load_sources
 from ingest.domain.refs import Ref
 from ingest.domain.statement import Ignored, Statement, Unreadable
-from ingest.sources import VENDORS
+from ingest.sources import VENDORS, load_sources
 
 PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads"
 SOURCES = load_sources(REPOSITORY_CONFIG)
@@ -31,7 +30,7 @@ def body_of(file: str) -> bytes:
 def statements(source: str, raw: bytes) -> list[Statement | Ignored]:
     config = SOURCES[source]
     found: list[Statement | Ignored] = []
-    for event in VENDORS[config.vendor].split(raw, {}):
+    for event in VENDORS[config.vendor].split(raw, {}, config):
         said = VENDORS[config.vendor].interpret(event, config)
         found += [said] if isinstance(said, Ignored) else said
     return found
@@ -125,7 +124,7 @@ def test_a_fragment_is_unreadable_alone_and_read_in_its_event() -> None:
     """`data` only; a 2025 shape with the old `price`."""
     fragment = body_of("stripe/pay_data_subscription.updated.json")
     with pytest.raises(Unreadable):
-        VENDORS["stripe"].split(fragment, {})
+        VENDORS["stripe"].split(fragment, {}, SOURCES["stripe"])
     event = {
         "id": "evt_1",
         "type": "customer.subscription.updated",

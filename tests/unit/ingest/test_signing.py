@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ingest.config import HubspotSource, SegmentSource, StripeSource, ZendeskSource
 from ingest.sources import VENDORS
-from ingest.sources.hubspot import decoded
+from ingest.sources.hubspot import HubspotSource, decoded
+from ingest.sources.segment import SegmentSource
 from ingest.sources.signatures import Refusal, Request
+from ingest.sources.stripe import StripeSource
+from ingest.sources.zendesk import ZendeskSource
 
 VECTORS = Path(__file__).parents[4] / "shared" / "payloads" / "SIGNATURE_VECTORS.json"
 CONFIGS = {

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from common.contracts import client
 from common.settings import REPOSITORY_CONFIG
-from ingest.config import HubspotSource, load_sources
 from ingest.domain.refs import Ref
 from ingest.domain.statement import Ignored, SourceEvent, Statement, Unreadable
-from ingest.sources import VENDORS, hubspot
+from ingest.sources import VENDORS, hubspot, load_sources
+from ingest.sources.hubspot import HubspotSource
 
 SOURCES = load_sources(REPOSITORY_CONFIG)
 
@@ -19,7 +19,7 @@ SOURCES = load_sources(REPOSITORY_CONFIG)
 def said(source: str, body: Any, headers: dict[str, str] | None = None, config: Any = None) -> list[Any]:
     config = config or SOURCES[source]
     found: list[Any] = []
-    for event in VENDORS[config.vendor].split(json.dumps(body).encode(), headers or {}):
+    for event in VENDORS[config.vendor].split(json.dumps(body).encode(), headers or {}, config):
         told = VENDORS[config.vendor].interpret(event, config)
         found += [told] if isinstance(told, Ignored) else told
     return found
@@ -121,7 +121,7 @@ def changed(name: str, value: Any, **more: Any) -> dict[str, Any]:
 
 def test_event_ids_alone_are_not_unique_and_attempts_do_not_matter() -> None:
     def key(**more: Any) -> str:
-        return hubspot.split(json.dumps([hub("company.creation", **more)]).encode(), {})[0].key
+        return hubspot.split(json.dumps([hub("company.creation", **more)]).encode(), {}, SOURCES["hubspot"])[0].key
 
     assert key() == key(attemptNumber=5)
     assert len({key(), key(objectId=8), key(occurredAt=1), key(subscriptionId=4), key(portalId=5)}) == 5
@@ -287,8 +287,8 @@ def test_ratings_keep_their_scale(given: str, csat: tuple[int, int, int]) -> Non
 
 def test_a_trigger_is_deduplicated_by_its_invocation() -> None:
     raw = json.dumps(trigger("status")).encode()
-    [first] = VENDORS["zendesk"].split(raw, {"x-zendesk-webhook-invocation-id": "inv-1"})
-    [bare] = VENDORS["zendesk"].split(raw, {})
+    [first] = VENDORS["zendesk"].split(raw, {"x-zendesk-webhook-invocation-id": "inv-1"}, SOURCES["zendesk"])
+    [bare] = VENDORS["zendesk"].split(raw, {}, SOURCES["zendesk"])
     assert (first.key, bare.key[:7]) == ("inv-1", "sha256:")
 
 
@@ -344,5 +344,5 @@ def test_calls_without_meaning_are_known_and_others_are_unknown(kind: str) -> No
 def test_joining_what_is_left_gives_a_body_that_splits_again() -> None:
     for name, bodies in {"hubspot": [hub("company.creation")], "segment": [track("X"), track("Y")]}.items():
         vendor = VENDORS[name]
-        events: list[SourceEvent] = vendor.split(vendor.join(bodies), {})
+        events: list[SourceEvent] = vendor.split(vendor.join(bodies), {}, SOURCES[name])
         assert [event.body for event in events] == bodies

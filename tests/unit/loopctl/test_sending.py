@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from ingest.config import load_sources
+from ingest.sources import load_sources
 from ingest.sources.signatures import Refusal, Request
-from loopctl import sending
+from loopctl import sending, signing
 from loopctl.paths import REPOSITORY
 
 MOMENT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -22,7 +22,7 @@ BODY = b'[{"eventId":1,"objectId":123}]'
 def test_ingest_takes_what_loop_signs_and_nothing_else(source: str):
     config = load_sources(REPOSITORY / "deploy" / "config")[source]
     vendor = importlib.import_module(f"ingest.sources.{config.vendor}")
-    headers = sending.SIGNERS[config.vendor]("secret", URL, BODY, MOMENT)
+    headers = signing.SIGNERS[config.vendor]("secret", URL, BODY, MOMENT)
     post = Request("POST", (URL,), {name.lower(): value for name, value in headers.items()}, BODY)
     vendor.verify(post, b"secret", MOMENT, config)
     with pytest.raises(Refusal):
@@ -34,14 +34,14 @@ def test_ingest_takes_what_loop_signs_and_nothing_else(source: str):
 def test_known_vectors():
     body = b'{"id":"evt_1","n":1}'
     at = datetime.fromtimestamp(1_700_000_000, UTC)
-    assert sending.stripe("test_secret", URL, body, at) == {
+    assert signing.stripe("test_secret", URL, body, at) == {
         "Stripe-Signature": "t=1700000000,v1=3e24eeda327b545b8d7a6b17589103369794af92983859e8012245b64b371b1a"
     }
-    assert sending.zendesk("test_secret", URL, body, at) == {
+    assert signing.zendesk("test_secret", URL, body, at) == {
         "X-Zendesk-Webhook-Signature": "Eq6c+aZGSR/wKBkl39DDfbVaApOpDHmLWpi1bTsG7Lo=",
         "X-Zendesk-Webhook-Signature-Timestamp": "2023-11-14T22:13:20Z",
     }
-    assert sending.segment("test_secret", URL, body, at) == {"X-Signature": "e65ef3ee396d7090121a24399e4de9b433595412"}
+    assert signing.segment("test_secret", URL, body, at) == {"X-Signature": "e65ef3ee396d7090121a24399e4de9b433595412"}
 
 
 @pytest.mark.parametrize(

@@ -1,26 +1,18 @@
-"""`loop send`: a webhook as the vendor would post it (formulas: each vendor's documentation of its signature)."""
+"""`loop send`: a webhook as the vendor would post it."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 from common.clock import SystemClock
 
 from loopctl.api import TIMEOUT, reason
 from loopctl.errors import Problem, WrongUsage
+from loopctl.signing import SIGNERS
 from loopctl.stack import Stack
-
-Signer = Callable[[str, str, bytes, datetime], dict[str, str]]
-"""(secret, URL, body, moment) → headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,46 +21,6 @@ class Sent:
 
     accepted: bool
     text: str
-
-
-def hubspot(secret: str, url: str, body: bytes, moment: datetime) -> dict[str, str]:
-    """Version 3: base64(HMAC-SHA256(method + URI + body + timestamp in ms))."""
-    timestamp = str(int(moment.timestamp() * 1000))
-    signed = b"POST" + url.encode() + body + timestamp.encode()
-    return {"X-HubSpot-Signature-v3": _base64(secret, signed), "X-HubSpot-Request-Timestamp": timestamp}
-
-
-def stripe(secret: str, _url: str, body: bytes, moment: datetime) -> dict[str, str]:
-    """`t=…,v1=` hex(HMAC-SHA256(timestamp + "." + body))."""
-    timestamp = str(int(moment.timestamp()))
-    signature = _hex(secret, timestamp.encode() + b"." + body, hashlib.sha256)
-    return {"Stripe-Signature": f"t={timestamp},v1={signature}"}
-
-
-def zendesk(secret: str, _url: str, body: bytes, moment: datetime) -> dict[str, str]:
-    """base64(HMAC-SHA256(timestamp + body)), the timestamp in ISO 8601."""
-    timestamp = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "X-Zendesk-Webhook-Signature": _base64(secret, timestamp.encode() + body),
-        "X-Zendesk-Webhook-Signature-Timestamp": timestamp,
-    }
-
-
-def segment(secret: str, _url: str, body: bytes, _moment: datetime) -> dict[str, str]:
-    """hex(HMAC-SHA1(body))."""
-    return {"X-Signature": _hex(secret, body, hashlib.sha1)}
-
-
-SIGNERS: dict[str, Signer] = {"hubspot": hubspot, "stripe": stripe, "zendesk": zendesk, "segment": segment}
-"""By vendor; a source says which vendor it is of."""
-
-
-def _hex(secret: str, signed: bytes, algorithm: Any) -> str:
-    return hmac.new(secret.encode(), signed, algorithm).hexdigest()
-
-
-def _base64(secret: str, signed: bytes) -> str:
-    return base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()
 
 
 def unwrap(raw: bytes) -> tuple[bytes, dict[str, str]]:
@@ -124,12 +76,10 @@ def post(stack: Stack, source: str, secret: str, body: bytes, headers: dict[str,
 
 
 def vendor_of(source: str) -> str:
-    """Which vendor's a source is, by deploy/config/sources.yaml; a source without an entry is its own vendor."""
+    """Which vendor's a source is, by its file in deploy/config/sources; one without a file is its own vendor."""
     import yaml
 
     from loopctl.paths import REPOSITORY
 
-    file = REPOSITORY / "deploy" / "config" / "sources.yaml"
-    sources = (yaml.safe_load(file.read_text()) or {}).get("sources", {}) if file.exists() else {}
-    entries = {entry["name"]: entry for entry in sources} if isinstance(sources, list) else sources
-    return str((entries.get(source) or {}).get("vendor", source))
+    file = REPOSITORY / "deploy" / "config" / "sources" / f"{source}.yaml"
+    return str(yaml.safe_load(file.read_text()).get("vendor", source)) if file.exists() else source

@@ -30,7 +30,7 @@ def arrival(source: Source, body: bytes, headers: Mapping[str, str], received_at
     kept = {name: value[:500] for name in KEPT_HEADERS if (value := headers.get(name))}
     result = Arrival(source.name, received_at, raw=body, raw_id=new_id(), headers=kept)
     try:
-        events = VENDORS[source.vendor].split(body, headers)
+        events = VENDORS[source.vendor].split(body, headers, source)
     except Unreadable as unreadable:
         result.unreadable = unreadable.reason
         return result

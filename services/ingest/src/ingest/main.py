@@ -10,13 +10,13 @@ from common.process import Service, make_clock, make_database, run
 
 from ingest import jobs
 from ingest.api import ROUTERS
-from ingest.config import load_sources
 from ingest.feedbook import FeedBook
 from ingest.imports import Importer
 from ingest.intake import Intake
 from ingest.reading import make_reader
 from ingest.runtime import Runtime
 from ingest.settings import Settings
+from ingest.sources import load_sources
 
 
 def build(settings: Settings, clock: Clock | None = None) -> Service:

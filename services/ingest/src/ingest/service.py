@@ -121,7 +121,7 @@ def _without(body: bytes, source: Source, refs: Collection[Ref]) -> bytes | None
     """A body shared with other clients, without the events about this one. Unsure counts as about it."""
     vendor = VENDORS[source.vendor]
     try:
-        events = vendor.split(body, {})
+        events = vendor.split(body, {}, source)
     except (Unreadable, RecursionError):
         return None
     kept = [event.body for event in events if not _names(event, source, refs)]

@@ -177,6 +177,24 @@ imported_ids = Table(
     Column("client_id", Uuid, nullable=False),
     postgresql_partition_by="HASH (id)",
 )
+said = Table(
+    "said",
+    metadata,
+    Column("client_id", Uuid, primary_key=True),
+    Column("root_id", Uuid, primary_key=True),
+    Column("event_id", Uuid, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("time", Instant, nullable=False),
+    Column("knowntime", Instant, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("via", Text),
+    Column("raw_day", Date),
+    Column("raw_id", Uuid),
+    Column("data", Text, nullable=False),
+    postgresql_partition_by="HASH (client_id)",
+)
 erased_refs = Table(
     "erased_refs",
     metadata,
@@ -186,5 +204,5 @@ erased_refs = Table(
 )
 OWN = (
     clients, refs, contacts, dedup_keys, raw_bodies, texts, unmatched, parked, quarantine, feeds, imports,
-    import_refusals, import_spans, imported_ids, erased_refs,
+    import_refusals, import_spans, imported_ids, said, erased_refs,
 )  # fmt: skip

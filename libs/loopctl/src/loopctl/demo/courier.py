@@ -16,7 +16,8 @@ from loopctl.api import make_token, reason
 from loopctl.demo.behaviour import INTERNAL
 from loopctl.demo.vendors import Post
 from loopctl.errors import Problem
-from loopctl.sending import SIGNERS, vendor_of
+from loopctl.sending import vendor_of
+from loopctl.signing import SIGNERS
 from loopctl.stack import Stack
 
 Patience = Callable[[str], Awaitable[None]]

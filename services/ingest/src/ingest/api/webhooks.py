@@ -20,7 +20,7 @@ from ingest.api.models import Accepted
 from ingest.config import Source
 from ingest.domain.statement import Unreadable
 from ingest.runtime import Runtime
-from ingest.sources import VENDORS, bodies, signatures
+from ingest.sources import CATALOGUE, VENDORS, bodies, signatures
 
 
 class LeanRoute(APIRoute):
@@ -58,7 +58,13 @@ _BODY: dict[str, Any] = {
     status_code=202,
     dependencies=[public()],
     response_model=Accepted,
-    responses={401: PROBLEMS[401], 404: PROBLEMS[404], 413: PROBLEMS[413], 503: PROBLEMS[503]},
+    responses={
+        200: {"description": "The vendor's own answer, where it wants one.", "content": {"text/xml": {}}},
+        401: PROBLEMS[401],
+        404: PROBLEMS[404],
+        413: PROBLEMS[413],
+        503: PROBLEMS[503],
+    },
     openapi_extra=_BODY,
 )
 async def receive_webhook(request: Request, source: str) -> Response:
@@ -85,6 +91,21 @@ async def receive_webhook(request: Request, source: str) -> Response:
     return await _accept(runtime, known, request, body, started)
 
 
+@router.head("/v1/webhooks/{source}", dependencies=[public()], include_in_schema=False)
+@router.get(
+    "/v1/webhooks/{source}",
+    summary="A vendor asks whether somebody is there",
+    dependencies=[public()],
+    responses={404: PROBLEMS[404]},
+)
+async def greet_vendor(request: Request, source: str) -> Response:
+    """200 for a configured source: some vendors look before they save a webhook."""
+    runtime: Runtime = request.app.state.ingest
+    if source not in runtime.sources:
+        return problem(404, "no source has this name", request=request)
+    return Response(status_code=200)
+
+
 async def _accept(runtime: Runtime, source: Source, request: Request, body: bytes, started: float) -> Response:
     headers = request.headers
     if len(body) > OFF_LOOP_BYTES:
@@ -99,6 +120,10 @@ async def _accept(runtime: Runtime, source: Source, request: Request, body: byte
         return problem(503, str(unavailable), request=request, headers=after)
     runtime.book.received(source.name, arrival.received_at, receipt)
     metrics.ACCEPT.labels(source.name).observe(runtime.clock.monotonic() - started)
+    wanted = CATALOGUE[source.vendor].reply
+    own = wanted(body) if wanted is not None else None
+    if own is not None:
+        return Response(own.body, 200, media_type=own.media_type)
     return JSONResponse({"accepted": receipt.accepted, "duplicates": receipt.duplicates}, 202)
 
 
@@ -110,6 +135,8 @@ def _too_large(runtime: Runtime, source: Source, request: Request) -> Response:
 
 def _refusal(runtime: Runtime, source: Source, request: Request, raw: bytes, body: bytes) -> str | None:
     """Why the post is not taken. A compressed body may be signed as sent or as meant; both prove the sender."""
+    if source.allow_addresses and not signatures.allowed(request.client, source.allow_addresses):
+        return f"{request.client.host if request.client else 'nobody'} is not among the allowed addresses"
     secrets = runtime.secrets.get(source.name, ())
     reason = "no secret is configured for this source"
     headers = _plain(request.headers)

@@ -49,6 +49,8 @@ class Circumstance:
     origin: Origin = Origin.LIVE
     raw: tuple[date, UUID] | None = None
     """The raw body that holds it: its partition and id."""
+    via: Ref | None = None
+    """The ref that told whose it is."""
     recreate: bool = False
     """Whether an erased client may be created again: the sender says that it is meant."""
 
@@ -73,12 +75,24 @@ class Words:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A line of the ledger: an event, and how we came to say it of this client."""
+
+    event: Event[Any]
+    root: UUID
+    """The id that its source event gives it, whatever corrections followed; `event.id` is the one in force."""
+    via: Ref | None
+    """The ref that decided whose it is; None where the sender named the client by our id."""
+    raw: tuple[date, UUID] | None
+
+
 @dataclass(slots=True)
 class Plan:
     """All that is to be written."""
 
     world: World
-    events: list[Event[Any]] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
     parked: list[Parked] = field(default_factory=list)
     words: list[Words] = field(default_factory=list)
     linked: dict[Ref, Owner] = field(default_factory=dict)
@@ -101,7 +115,7 @@ class Plan:
         if how.origin is Origin.IMPORT and self._overlaps(statement, who, how):
             return Fate.OVERLAPPING
         self._link(statement, who, how)
-        self._say(statement, who, how)
+        self._say(statement, who, replace(how, via=self._decisive(statement)))
         if how.raw:
             self.raw_clients.setdefault(how.raw, set()).add(who.id)
         return Fate.MAPPED
@@ -124,6 +138,11 @@ class Plan:
         self.parked += [parked for parked in waiting if parked not in found]
         return len(found)
 
+    @property
+    def events(self) -> list[Event[Any]]:
+        """What is to be published, in order."""
+        return [said.event for said in self.said]
+
     def client_of(self, statement: Statement) -> UUID | None:
         """Whose it is, as decided so far."""
         who = self._whose(statement)
@@ -132,11 +151,14 @@ class Plan:
     def _whose(self, statement: Statement) -> Client | None:
         if statement.client_id is not None:
             return self.world.clients.get(statement.client_id)
-        for ref in statement.refs:
-            owner = self.world.owners.get(ref)
-            if owner is not None:
-                return self.world.clients.get(owner.client_id)
-        return None
+        ref = self._decisive(statement)
+        return self.world.clients.get(self.world.owners[ref].client_id) if ref else None
+
+    def _decisive(self, statement: Statement) -> Ref | None:
+        """The first of its refs that anybody owns; none where the client was named by our own id."""
+        if statement.client_id is not None:
+            return None
+        return next((ref for ref in statement.refs if ref in self.world.owners), None)
 
     def _contradictions(self, statement: Statement) -> None:
         """Who describes a client by refs of two clients is told so; links alone yield to what is known."""
@@ -267,7 +289,7 @@ class Plan:
         )
         if clamped and claimed is not None:
             event = event.model_copy(update={"claimedtime": claimed.isoformat()})
-        self.events.append(event)
+        self.said.append(Said(event, event_id, how.via, how.raw))
         if isinstance(body, client.Profile):
             who.learn(body.model_dump(mode="json", exclude_none=True, exclude={"refs"}), time)
         if how.origin is Origin.LIVE:

@@ -16,7 +16,7 @@ from ingest.domain.refs import Ref
 from ingest.repository.loading import digest
 from ingest.repository.saving import pack, unpack
 
-OF_CLIENT = ("refs", "contacts", "texts", "import_spans", "imported_ids")
+OF_CLIENT = ("refs", "contacts", "texts", "import_spans", "imported_ids", "said")
 
 
 @dataclass(frozen=True, slots=True)

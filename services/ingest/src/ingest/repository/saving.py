@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ingest.domain.plan import Circumstance, Parked, Plan, Words
 from ingest.domain.refs import Ref
 from ingest.domain.statement import dump, load
+from ingest.repository import ledger
 from ingest.repository.loading import person_json
 
 FASTEST = 1
@@ -118,6 +119,7 @@ async def save(session: AsyncSession, plan: Plan, *, now: datetime, by: str) -> 
     await _texts(session, plan.words)
     await _park(session, plan.parked)
     await _spans(session, plan)
+    await ledger.write(session, plan.said)
     await outbox.add(session, plan.events)
 
 

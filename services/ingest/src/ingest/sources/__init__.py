@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
+import yaml
+
+from ingest.config import Source
 from ingest.domain.statement import Ignored, SourceEvent, Statement
 from ingest.sources import hubspot, segment, stripe, zendesk
+from ingest.sources.replies import Reply
 from ingest.sources.signatures import Request
 
 
@@ -17,7 +23,7 @@ class Vendor(Protocol):
     def verify(self, request: Request, secret: bytes, now: datetime, config: Any) -> None:
         """Raises Refusal unless the vendor signed this with `secret`; `now` is wall time."""
 
-    def split(self, body: bytes, headers: Mapping[str, str]) -> list[SourceEvent]:
+    def split(self, body: bytes, headers: Mapping[str, str], config: Any) -> list[SourceEvent]:
         """The events of a body. Raises Unreadable."""
 
     def join(self, bodies: Sequence[Mapping[str, Any]]) -> bytes:
@@ -27,9 +33,41 @@ class Vendor(Protocol):
         """What the event says in our words. Raises Unreadable where it breaks its own shape."""
 
 
-VENDORS: Mapping[str, Vendor] = {
-    "hubspot": hubspot,
-    "stripe": stripe,
-    "zendesk": zendesk,
-    "segment": segment,
+class Replying(Protocol):
+    """A vendor that wants an answer of its own instead of ours."""
+
+    def __call__(self, body: bytes) -> Reply | None:
+        """Said once the post is durable; None: ours will do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A vendor's module, the class of its sources' configuration, and how it wants to be answered."""
+
+    module: Vendor
+    settings: type[Source]
+    reply: Replying | None = None
+
+
+CATALOGUE: Mapping[str, Known] = {
+    "hubspot": Known(hubspot, hubspot.HubspotSource),
+    "segment": Known(segment, segment.SegmentSource),
+    "stripe": Known(stripe, stripe.StripeSource),
+    "zendesk": Known(zendesk, zendesk.ZendeskSource),
 }
+VENDORS: Mapping[str, Vendor] = {name: known.module for name, known in CATALOGUE.items()}
+
+
+def load_sources(directory: Path) -> dict[str, Source]:
+    """Every `sources/<name>.yaml`. A service with a wrong one does not start.
+
+    Raises pydantic.ValidationError, ValueError naming the file, or OSError.
+    """
+    found = {}
+    for file in sorted((directory / "sources").glob("*.yaml")):
+        written = yaml.safe_load(file.read_text()) or {}
+        known = CATALOGUE.get(str(written.get("vendor")))
+        if known is None:
+            raise ValueError(f"{file.name}: vendor is one of {', '.join(sorted(CATALOGUE))}")
+        found[file.stem] = known.settings.model_validate({**written, "name": file.stem})
+    return found

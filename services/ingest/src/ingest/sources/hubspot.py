@@ -6,16 +6,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
 from common.contracts import client
+from common.contracts.client import ContactRole, Tier
+from pydantic import Field, model_validator
 
-from ingest.config import HubspotSource
+from ingest.config import PROFILE_FIELDS, Source
 from ingest.domain.refs import Ref, bare_domain
 from ingest.domain.statement import ContactChange, Ignored, SourceEvent, Statement, Unreadable
 from ingest.domain.times import day, moment
 from ingest.sources import bodies, signatures
 
+ContractEvent = Literal["contract_signed", "contract_renewed", "expansion_requested"]
 WINDOW = timedelta(minutes=5)
 OBJECTS = {"0-1": "contact", "0-2": "company", "0-3": "deal", "0-5": "ticket"}
 """objectTypeId of the generic subscriptions (`object.creation`), which replace `company.creation` and its like."""
@@ -26,6 +29,37 @@ ZERO_DECIMALS = frozenset(
 # HubSpot signs the URI with these decoded (developers.hubspot.com, "Validating requests", v3)
 _DECODED = {"%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$", "%27": "'", "%28": "(",
             "%29": ")", "%2A": "*", "%2C": ",", "%3B": ";"}  # fmt: skip
+
+
+class HubspotSource(Source):
+    """Company properties and the words of choice that differ from portal to portal."""
+
+    vendor: Literal["hubspot"]
+    signature: Literal["v1", "v2", "v3"] = "v3"
+    own_app_id: str = ""
+    """The app that writes our status back; its changes come home as webhooks and are dropped."""
+    own_property_prefix: str = "csl_"
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    company_properties: dict[str, str] = {}
+    company_refs: dict[str, str] = {}
+    """Property → `source:kind`: other systems' ids that the CRM keeps, so that their feeds find the client."""
+    tiers: dict[str, Tier] = {}
+    owners: dict[str, str] = {}
+    """HubSpot owner id → e-mail address of our person."""
+    contact_role_property: str = "hs_buying_role"
+    roles: dict[str, ContactRole] = {}
+    deal_stages: dict[str, ContractEvent] = {}
+    ticket_closed_stages: list[str] = ["4"]
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> Self:
+        for prop, field in self.company_properties.items():
+            if field not in PROFILE_FIELDS:
+                raise ValueError(f"company_properties: {prop} → {field}: no such field of a client")
+        for prop, target in self.company_refs.items():
+            if target.count(":") != 1:
+                raise ValueError(f"company_refs: {prop} → {target}: write source:kind")
+        return self
 
 
 def verify(request: signatures.Request, secret: bytes, now: datetime, config: HubspotSource) -> None:
@@ -58,7 +92,7 @@ def decoded(url: str) -> str:
     return re.sub("%[0-9A-Fa-f]{2}", lambda found: _DECODED.get(found[0].upper(), found[0]), url)
 
 
-def split(body: bytes, headers: Mapping[str, str]) -> list[SourceEvent]:
+def split(body: bytes, headers: Mapping[str, str], config: Source) -> list[SourceEvent]:
     value = bodies.parse(body)
     items = value if isinstance(value, list) else [value]
     if not all(isinstance(item, dict) for item in items):

@@ -6,15 +6,31 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from common.contracts import client
 
-from ingest.config import SegmentSource
+from ingest.config import Source
 from ingest.domain.refs import Ref, bare_domain
 from ingest.domain.statement import ContactChange, Ignored, SourceEvent, Statement, Unreadable
 from ingest.domain.times import moment
 from ingest.sources import bodies, signatures
+
+
+class SegmentSource(Source):
+    """Which tracked events are logins, trainings, features."""
+
+    vendor: Literal["segment"]
+    logins: list[str] = []
+    trainings: dict[str, str] = {}
+    """Event → the property that names the course."""
+    features: dict[str, str] = {}
+    """Event → feature; others become a feature of their own name unless `only_listed`."""
+    ignore: list[str] = []
+    only_listed: bool = False
+    quantity_property: str = "quantity"
+    """How often, where one event stands for many (a nightly aggregate); of logins, too."""
+    users_property: str = "active_users"
 
 
 def verify(request: signatures.Request, secret: bytes, now: datetime, config: SegmentSource) -> None:
@@ -46,7 +62,7 @@ def _first_of_batch(body: bytes) -> tuple[bytes, ...] | None:
         return None
 
 
-def split(body: bytes, headers: Mapping[str, str]) -> list[SourceEvent]:
+def split(body: bytes, headers: Mapping[str, str], config: Source) -> list[SourceEvent]:
     value = bodies.parse(body)
     items = value.get("batch", [value]) if isinstance(value, dict) else value
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Protocol
 
 from ingest.domain.times import moment
 
@@ -18,6 +20,13 @@ class Refusal(Exception):  # noqa: N818  (an answer, not a fault of the program)
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class Address(Protocol):
+    """Where a post came from."""
+
+    @property
+    def host(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,41 @@ def sha1_hex(secret: bytes, *parts: bytes) -> str:
 def plain_sha256_hex(*parts: bytes) -> str:
     """HubSpot v1 and v2: a hash over secret and request, no HMAC."""
     return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def shared(request: Request, secret: bytes, secret_header: str) -> None:
+    """For vendors that sign nothing: Basic credentials, or the secret in a header of the source's choice.
+
+    A secret `user:password` must be shown whole; one without a colon is the password of any user.
+    """
+    shown = request.headers.get(secret_header.lower())
+    if shown is not None:
+        if not same_bytes(secret, shown.encode("utf-8", "surrogateescape")):
+            raise Refusal(f"{secret_header} does not hold the secret")
+        return
+    scheme, _, encoded = header(request, "Authorization").partition(" ")
+    try:
+        pair = base64.b64decode(encoded.strip(), validate=True) if scheme.lower() == "basic" else b""
+    except ValueError:
+        pair = b""
+    given = pair if b":" in secret else pair.partition(b":")[2]
+    if not pair or not same_bytes(secret, given):
+        raise Refusal("the credentials are wrong")
+
+
+def allowed(address: Address | None, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Whether a post comes from one of these networks. Behind a proxy the address is what uvicorn was told to trust."""
+    try:
+        known = ip_address(address.host) if address else None
+    except ValueError:
+        return False
+    mapped = getattr(known, "ipv4_mapped", None) or known
+    return mapped is not None and any(mapped in network for network in networks)
+
+
+def same_bytes(expected: bytes, given: bytes) -> bool:
+    """Constant time."""
+    return hmac.compare_digest(expected, given)
 
 
 def same(expected: str, given: str) -> bool:

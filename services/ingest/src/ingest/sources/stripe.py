@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Literal
 
 from common.contracts import client
 from common.contracts.base import Money
 
-from ingest.config import StripeSource
+from ingest.config import Source
 from ingest.domain.refs import Ref, parse_ref, parse_subject
 from ingest.domain.statement import Ignored, SourceEvent, Statement, Unreadable
 from ingest.domain.times import moment
@@ -20,6 +20,14 @@ WINDOW = timedelta(seconds=300)
 UNPAYING = frozenset({"canceled", "unpaid", "incomplete", "incomplete_expired", "paused", "trialing"})
 """Statuses in which a subscription brings nothing in."""
 PER_MONTH = {"day": Decimal(365) / 12, "week": Decimal(365) / 84, "month": Decimal(1), "year": Decimal(1) / 12}
+
+
+class StripeSource(Source):
+    """Where Stripe's objects say which client they belong to."""
+
+    vendor: Literal["stripe"]
+    client_ref_metadata: str = "client_ref"
+    """Key in a customer's metadata that holds `source:kind:id` or our own client id."""
 
 
 def verify(request: signatures.Request, secret: bytes, now: datetime, config: StripeSource) -> None:
@@ -40,7 +48,7 @@ def verify(request: signatures.Request, secret: bytes, now: datetime, config: St
         raise signatures.Refusal("no v1 signature matches")
 
 
-def split(body: bytes, headers: Mapping[str, str]) -> list[SourceEvent]:
+def split(body: bytes, headers: Mapping[str, str], config: Source) -> list[SourceEvent]:
     value = bodies.parse(body)
     if not isinstance(value, dict):
         raise Unreadable("expected an event object")

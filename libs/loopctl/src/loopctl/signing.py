@@ -1,0 +1,53 @@
+"""How each vendor signs a post (formulas: the vendor's documentation of its signature)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+Signer = Callable[[str, str, bytes, datetime], dict[str, str]]
+"""(secret, URL, body, moment) → headers."""
+
+
+def hubspot(secret: str, url: str, body: bytes, moment: datetime) -> dict[str, str]:
+    """Version 3: base64(HMAC-SHA256(method + URI + body + timestamp in ms))."""
+    timestamp = str(int(moment.timestamp() * 1000))
+    signed = b"POST" + url.encode() + body + timestamp.encode()
+    return {"X-HubSpot-Signature-v3": _base64(secret, signed), "X-HubSpot-Request-Timestamp": timestamp}
+
+
+def stripe(secret: str, _url: str, body: bytes, moment: datetime) -> dict[str, str]:
+    """`t=…,v1=` hex(HMAC-SHA256(timestamp + "." + body))."""
+    timestamp = str(int(moment.timestamp()))
+    signature = _hex(secret, timestamp.encode() + b"." + body, hashlib.sha256)
+    return {"Stripe-Signature": f"t={timestamp},v1={signature}"}
+
+
+def zendesk(secret: str, _url: str, body: bytes, moment: datetime) -> dict[str, str]:
+    """base64(HMAC-SHA256(timestamp + body)), the timestamp in ISO 8601."""
+    timestamp = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "X-Zendesk-Webhook-Signature": _base64(secret, timestamp.encode() + body),
+        "X-Zendesk-Webhook-Signature-Timestamp": timestamp,
+    }
+
+
+def segment(secret: str, _url: str, body: bytes, _moment: datetime) -> dict[str, str]:
+    """hex(HMAC-SHA1(body))."""
+    return {"X-Signature": _hex(secret, body, hashlib.sha1)}
+
+
+SIGNERS: dict[str, Signer] = {"hubspot": hubspot, "stripe": stripe, "zendesk": zendesk, "segment": segment}
+"""By vendor; a source says which vendor it is of."""
+
+
+def _hex(secret: str, signed: bytes, algorithm: Any) -> str:
+    return hmac.new(secret.encode(), signed, algorithm).hexdigest()
+
+
+def _base64(secret: str, signed: bytes) -> str:
+    return base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()
