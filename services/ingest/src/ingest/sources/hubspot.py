@@ -5,61 +5,36 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 
 from common.contracts import client
-from common.contracts.client import ContactRole, Tier
-from pydantic import Field, model_validator
 
-from ingest.config import PROFILE_FIELDS, Source
-from ingest.domain.refs import Ref, bare_domain
+from ingest.config import Source
+from ingest.domain.refs import Ref
 from ingest.domain.statement import ContactChange, Ignored, SourceEvent, Statement, Unreadable
-from ingest.domain.times import day, moment
-from ingest.sources import bodies, signatures
+from ingest.domain.times import moment
+from ingest.sources import bodies, crm, signatures
+from ingest.sources.crm import CrmSource
 
-ContractEvent = Literal["contract_signed", "contract_renewed", "expansion_requested"]
 WINDOW = timedelta(minutes=5)
 OBJECTS = {"0-1": "contact", "0-2": "company", "0-3": "deal", "0-5": "ticket"}
 """objectTypeId of the generic subscriptions (`object.creation`), which replace `company.creation` and its like."""
 PRIORITIES = {"LOW": "low", "MEDIUM": "normal", "HIGH": "high", "URGENT": "urgent"}
-ZERO_DECIMALS = frozenset(
-    ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"]
-)
 # HubSpot signs the URI with these decoded (developers.hubspot.com, "Validating requests", v3)
 _DECODED = {"%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$", "%27": "'", "%28": "(",
             "%29": ")", "%2A": "*", "%2C": ",", "%3B": ";"}  # fmt: skip
 
 
-class HubspotSource(Source):
-    """Company properties and the words of choice that differ from portal to portal."""
+class HubspotSource(CrmSource):
+    """Which signature the app uses, and what it writes itself."""
 
     vendor: Literal["hubspot"]
     signature: Literal["v1", "v2", "v3"] = "v3"
     own_app_id: str = ""
     """The app that writes our status back; its changes come home as webhooks and are dropped."""
     own_property_prefix: str = "csl_"
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
-    company_properties: dict[str, str] = {}
-    company_refs: dict[str, str] = {}
-    """Property → `source:kind`: other systems' ids that the CRM keeps, so that their feeds find the client."""
-    tiers: dict[str, Tier] = {}
-    owners: dict[str, str] = {}
-    """HubSpot owner id → e-mail address of our person."""
     contact_role_property: str = "hs_buying_role"
-    roles: dict[str, ContactRole] = {}
-    deal_stages: dict[str, ContractEvent] = {}
     ticket_closed_stages: list[str] = ["4"]
-
-    @model_validator(mode="after")
-    def _known_fields(self) -> Self:
-        for prop, field in self.company_properties.items():
-            if field not in PROFILE_FIELDS:
-                raise ValueError(f"company_properties: {prop} → {field}: no such field of a client")
-        for prop, target in self.company_refs.items():
-            if target.count(":") != 1:
-                raise ValueError(f"company_refs: {prop} → {target}: write source:kind")
-        return self
 
 
 def verify(request: signatures.Request, secret: bytes, now: datetime, config: HubspotSource) -> None:
@@ -159,11 +134,8 @@ def _company_changed(item: Mapping[str, Any], config: HubspotSource) -> list[Sta
     ref, name = _ref(item, config, "company"), bodies.text(item.get("propertyName")) or ""
     value = bodies.text(item.get("propertyValue"))
     if name in config.company_refs:
-        if not value:
-            return Ignored("a ref was cleared")
-        source, kind = config.company_refs[name].split(":")
-        other = bodies.identifier(value)
-        return [Statement((ref,), _when(item), links=(Ref(source, kind, other),))] if other else Ignored("no id")
+        other = crm.company_ref(name, value or "", config)
+        return [Statement((ref,), _when(item), links=(other,))] if other else Ignored("a ref was cleared")
     field = config.company_properties.get(name)
     if field is None:
         return Ignored(f"property {name[:100]} is not mapped")
@@ -171,57 +143,9 @@ def _company_changed(item: Mapping[str, Any], config: HubspotSource) -> list[Sta
         return Ignored("a property was cleared")
     if name == "hubspot_owner_id" and value not in config.owners:
         return Ignored(f"owner {value[:40]} is not listed under owners")
-    said = {field: _company_value(field, name, value, config)}
+    said = {field: crm.company_value(field, name, value, config)}
     hints: dict[str, str] = {key: str(said[key]) for key in ("name", "domain") if key in said}
     return [Statement((ref,), _when(item), client.ClientUpdated.model_validate(said), hints=hints)]
-
-
-def _company_value(field: str, name: str, value: str, config: HubspotSource) -> object:
-    if field in {"csm_email", "executive_sponsor_email"}:
-        email = config.owners.get(value, value).lower()
-        if "@" not in email:
-            raise Unreadable(f"{name}: {value[:80]!r} is no e-mail address")
-        return email
-    convert = _CONVERT.get(field)
-    converted = convert(value, config) if convert else value
-    if converted is None:
-        raise Unreadable(f"{name}: {value[:80]!r} cannot be read as {field}")
-    return converted
-
-
-def _money(value: str, config: HubspotSource) -> dict[str, object] | None:
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        return None
-    if not amount.is_finite() or abs(amount) > 10**13:
-        return None
-    minor = amount if config.currency in ZERO_DECIMALS else amount * 100
-    return {"amount": int(minor.to_integral_value()), "currency": config.currency}
-
-
-def _tier(value: str, config: HubspotSource) -> str | None:
-    if value in config.tiers:
-        return config.tiers[value].value
-    return value.lower() if value.lower() in set(client.Tier) else None
-
-
-_CONVERT: dict[str, Callable[[str, HubspotSource], object]] = {
-    "domain": lambda value, _config: bare_domain(value),
-    "contract_started_on": lambda value, _config: _iso(value),
-    "renewal_on": lambda value, _config: _iso(value),
-    "mrr": _money,
-    "seats": lambda value, _config: bodies.integer(value),
-    "tier": _tier,
-    "engagement": lambda value, _config: value.lower() if value.lower() in set(client.Engagement) else None,
-    "key_features": lambda value, _config: [part.strip() for part in re.split("[;,]", value) if part.strip()],
-    "test": lambda value, _config: {"true": True, "false": False, "yes": True, "no": False}.get(value.lower()),
-}
-
-
-def _iso(value: str) -> str | None:
-    found = day(value)
-    return found.isoformat() if found else None
 
 
 def _contact_created(item: Mapping[str, Any], config: HubspotSource) -> list[Statement] | Ignored:
@@ -233,7 +157,7 @@ def _contact_changed(item: Mapping[str, Any], config: HubspotSource) -> list[Sta
     ref, name = _ref(item, config, "contact"), bodies.text(item.get("propertyName")) or ""
     value = bodies.text(item.get("propertyValue"))
     if name == config.contact_role_property:
-        change = ContactChange(ref.id, role=_role(value, config))
+        change = ContactChange(ref.id, role=crm.role(value, config))
     elif name in _CONTACT_FIELDS and value:
         change = _CONTACT_FIELDS[name](ref.id, value)
     else:
@@ -247,13 +171,6 @@ _CONTACT_FIELDS: Mapping[str, Callable[[str, str], ContactChange]] = {
     "lastname": lambda who, value: ContactChange(who, last_name=value),
     "email": lambda who, value: ContactChange(who, email=value),
 }
-_ROLE_ORDER = [role.value for role in client.ContactRole]
-
-
-def _role(value: str | None, config: HubspotSource) -> str:
-    """hs_buying_role holds several; the weightiest counts. None of ours, or cleared: a user."""
-    ours = {config.roles[part].value for part in (value or "").split(";") if part in config.roles}
-    return min(ours, key=_ROLE_ORDER.index, default=client.ContactRole.USER.value)
 
 
 def _contact_gone(item: Mapping[str, Any], config: HubspotSource) -> list[Statement] | Ignored:
@@ -285,12 +202,7 @@ def _deal_changed(item: Mapping[str, Any], config: HubspotSource) -> list[Statem
     event = config.deal_stages.get(bodies.text(item.get("propertyValue")) or "")
     if event is None:
         return Ignored("the stage is not mapped")
-    if event == "expansion_requested":
-        return [Statement((ref,), at, client.ExpansionRequested())]
-    if at is None:
-        raise Unreadable("occurredAt is missing")
-    body = client.ContractSigned if event == "contract_signed" else client.ContractRenewed
-    return [Statement((ref,), at, body(contract_id=ref.id, starts_on=at.date()))]
+    return [Statement((ref,), at, crm.contract(event, ref.id, at.date() if at else None))]
 
 
 def _ticket_created(item: Mapping[str, Any], config: HubspotSource) -> list[Statement] | Ignored:
