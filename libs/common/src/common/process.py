@@ -246,4 +246,6 @@ def _uvicorn_config(service: Service) -> uvicorn.Config:
         timeout_graceful_shutdown=5,
         backlog=2048,
         server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=service.settings.forwarded_allow_ips,
     )

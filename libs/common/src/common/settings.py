@@ -23,6 +23,8 @@ class ServiceSettings(BaseSettings):
     port: int = 8100
     public_url: str = ""
     """Base URL at which people and vendors reach this service; empty: as served."""
+    forwarded_allow_ips: str = "127.0.0.1"
+    """Proxies whose X-Forwarded-For and -Proto are believed: addresses or networks, commas between; `*`: anybody."""
     database_url: str
     database_pool: int = 6
     kafka_bootstrap_servers: str

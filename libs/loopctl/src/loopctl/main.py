@@ -7,7 +7,7 @@ import sys
 import typer
 
 from loopctl import churn_commands, health_commands
-from loopctl.commands import acting, repairing, running
+from loopctl.commands import acting, repairing, running, sourcing
 from loopctl.console import complain
 from loopctl.demo import commands as demo_commands
 from loopctl.errors import Problem, WrongUsage
@@ -22,6 +22,7 @@ cli = typer.Typer(
 running.register(cli)
 acting.register(cli)
 repairing.register(cli)
+sourcing.register(cli)
 health_commands.register(cli)
 churn_commands.register(cli)
 demo_commands.register(cli)

@@ -147,6 +147,8 @@ def _defaults(stack: Stack) -> dict[str, str]:
 def _own_defaults(stack: Stack, name: str) -> dict[str, str]:
     """What one service alone needs; locally its outside world is the catcher."""
     own = {"PUBLIC_URL": stack.url(name), "CONSUMER_INSTANCE": f"{name}-local"}
+    if name == "ingest":
+        own["SECRETS_KEY"] = stack.secrets.ingest_secrets_key
     if name == "notify" and not stack.production:
         catcher = stack.url("catcher")
         own |= {

@@ -16,6 +16,7 @@ from ingest.intake import Intake
 from ingest.reading import make_reader
 from ingest.runtime import Runtime
 from ingest.settings import Settings
+from ingest.secretbook import SecretBook
 from ingest.sources import load_sources
 
 
@@ -28,6 +29,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
     intake = Intake(database, clock, posts=settings.queue_posts, size=settings.queue_bytes)
     book = FeedBook(database, clock, sources)
     app = create_app(
+    secrets = SecretBook(database, clock, settings.sealer(), settings.secrets())
         "ingest",
         settings,
         database=database,
@@ -39,7 +41,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
     )
     app.state.ingest = Runtime(
         sources=sources,
-        secrets=settings.secrets(),
+        secrets=secrets,
         public_url=settings.public_url.rstrip("/"),
         clock=clock,
         reader=reader,
@@ -55,7 +57,8 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
         app=app,
         timers=jobs.feed_deadlines(sources),
         jobs=jobs.periodic(timedelta(days=settings.raw_retention_days)),
-        api_work=[intake.run, book.run],
+        api_work=[intake.run, book.run, secrets.run],
+        on_start=[secrets.load],
         on_stop=[book.write],
     )
 

@@ -15,6 +15,7 @@ from ingest.domain.reading import Reader
 from ingest.feedbook import FeedBook
 from ingest.imports import Importer
 from ingest.intake import Intake
+from ingest.secretbook import SecretBook
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Runtime:
     """One a process."""
 
     sources: Mapping[str, Source]
-    secrets: Mapping[str, tuple[bytes, ...]]
+    secrets: SecretBook
     public_url: str
     clock: Clock
     reader: Reader

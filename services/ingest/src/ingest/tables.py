@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Double,
     Index,
     Integer,
     LargeBinary,
@@ -144,6 +145,41 @@ feeds = Table(
     Column("counts", JSONB, nullable=False, server_default=_EMPTY),
     Column("last_refused_at", Instant),
     Column("last_refusal", Text),
+    Column("last_event_at", Instant),
+    Column("lag_seconds", Double),
+    Column("last_failed_at", Instant),
+    Column("last_failure", Text),
+    Column("unknown_types", JSONB, nullable=False, server_default=_EMPTY),
+)
+source_secrets = Table(
+    "source_secrets",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("added_at", Instant, nullable=False),
+    Column("added_by", Text, nullable=False),
+    Column("retired_at", Instant),
+    Column("retired_by", Text),
+    Index("source_secrets_source", "source"),
+)
+enrichments = Table(
+    "enrichments",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("asked", BigInteger, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("fetched_at", Instant),
+    Column("failed_at", Instant),
+    Column("failure", Text),
+    Column("learnt", LargeBinary),
+    Index("enrichments_due", "due_at", postgresql_where=text("state = 'waiting'")),
 )
 imports = Table(
     "imports",
@@ -203,6 +239,7 @@ erased_refs = Table(
     Column("times", Integer, nullable=False),
 )
 OWN = (
-    clients, refs, contacts, dedup_keys, raw_bodies, texts, unmatched, parked, quarantine, feeds, imports,
+    clients, refs, contacts, dedup_keys, raw_bodies, texts, unmatched, parked, quarantine, feeds, source_secrets,
+    enrichments, imports,
     import_refusals, import_spans, imported_ids, said, erased_refs,
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from ingest.api import clients, events, imports, quarantine, sources, unmatched, webhooks
+from ingest.api import clients, events, imports, quarantine, secrets, sources, unmatched, webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
     webhooks.router,
@@ -14,4 +14,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     unmatched.router,
     quarantine.router,
     sources.router,
+    secrets.router,
 )
