@@ -15,8 +15,8 @@ from ingest.imports import Importer
 from ingest.intake import Intake
 from ingest.reading import make_reader
 from ingest.runtime import Runtime
-from ingest.settings import Settings
 from ingest.secretbook import SecretBook
+from ingest.settings import Settings
 from ingest.sources import load_sources
 
 
@@ -27,9 +27,9 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
     sources = load_sources(settings.config_dir)
     reader = make_reader(settings.config_dir)
     intake = Intake(database, clock, posts=settings.queue_posts, size=settings.queue_bytes)
+    secrets = SecretBook(database, clock, settings.sealer(), settings.secrets())
     book = FeedBook(database, clock, sources)
     app = create_app(
-    secrets = SecretBook(database, clock, settings.sealer(), settings.secrets())
         "ingest",
         settings,
         database=database,

@@ -49,8 +49,6 @@ class Settings(ServiceSettings):
             for source, secrets in self.webhook_secrets.items()
         }
 
-    @model_validator(mode="after")
-    def _two_secrets_at_most(self) -> Self:
     def sealer(self) -> Sealer:
         """Seals and opens stored secrets."""
         return Sealer(read_keys(self.secrets_key.get_secret_value()))
@@ -60,6 +58,8 @@ class Settings(ServiceSettings):
         given = {source: token.get_secret_value().strip() for source, token in self.enrichment_tokens.items()}
         return {source: token for source, token in given.items() if token}
 
+    @model_validator(mode="after")
+    def _two_secrets_at_most(self) -> Self:
         for source, secrets in self.webhook_secrets.items():
             if not 0 < len(secrets) <= MAX_SECRETS or not all(s.get_secret_value() for s in secrets):
                 raise ValueError(f"webhook_secrets: {source} needs one or two secrets")
