@@ -22,9 +22,27 @@ def hubspot(secret: str, url: str, body: bytes, moment: datetime) -> dict[str, s
 
 def stripe(secret: str, _url: str, body: bytes, moment: datetime) -> dict[str, str]:
     """`t=…,v1=` hex(HMAC-SHA256(timestamp + "." + body))."""
+    return {"Stripe-Signature": _stamped(secret, body, moment)}
+
+
+def calendly(secret: str, _url: str, body: bytes, moment: datetime) -> dict[str, str]:
+    """As Stripe."""
+    return {"Calendly-Webhook-Signature": _stamped(secret, body, moment)}
+
+
+def typeform(secret: str, _url: str, body: bytes, _moment: datetime) -> dict[str, str]:
+    """`sha256=` base64(HMAC-SHA256(body))."""
+    return {"Typeform-Signature": "sha256=" + _base64(secret, body)}
+
+
+def slack(secret: str, _url: str, body: bytes, moment: datetime) -> dict[str, str]:
+    """`v0=` hex(HMAC-SHA256("v0:" + timestamp + ":" + body))."""
     timestamp = str(int(moment.timestamp()))
-    signature = _hex(secret, timestamp.encode() + b"." + body, hashlib.sha256)
-    return {"Stripe-Signature": f"t={timestamp},v1={signature}"}
+    signed = b"v0:" + timestamp.encode() + b":" + body
+    return {
+        "X-Slack-Request-Timestamp": timestamp,
+        "X-Slack-Signature": "v0=" + _hex(secret, signed, hashlib.sha256),
+    }
 
 
 def zendesk(secret: str, _url: str, body: bytes, moment: datetime) -> dict[str, str]:
@@ -41,8 +59,21 @@ def segment(secret: str, _url: str, body: bytes, _moment: datetime) -> dict[str,
     return {"X-Signature": _hex(secret, body, hashlib.sha1)}
 
 
-SIGNERS: dict[str, Signer] = {"hubspot": hubspot, "stripe": stripe, "zendesk": zendesk, "segment": segment}
+SIGNERS: dict[str, Signer] = {
+    "calendly": calendly,
+    "hubspot": hubspot,
+    "segment": segment,
+    "slack": slack,
+    "stripe": stripe,
+    "typeform": typeform,
+    "zendesk": zendesk,
+}
 """By vendor; a source says which vendor it is of."""
+
+
+def _stamped(secret: str, body: bytes, moment: datetime) -> str:
+    timestamp = str(int(moment.timestamp()))
+    return f"t={timestamp},v1=" + _hex(secret, timestamp.encode() + b"." + body, hashlib.sha256)
 
 
 def _hex(secret: str, signed: bytes, algorithm: Any) -> str:

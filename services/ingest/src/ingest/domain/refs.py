@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 PREFIX = "ref:"
-CLIENT_KINDS = frozenset({"company", "customer", "organization", "group", "account"})
-"""Kinds that name the client itself; the others (contact, user, deal, charge …) name something of it."""
+CLIENT_KINDS = frozenset({"company", "customer", "organization", "group", "account", "channel"})
+"""Kinds that name the client itself (a chat channel is one client's); the others (contact, user …) name something of it."""
 MAX_PART = 300
 FREE_MAIL = frozenset(
     [

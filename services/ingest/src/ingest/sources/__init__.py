@@ -12,7 +12,7 @@ import yaml
 
 from ingest.config import Source
 from ingest.domain.statement import Ignored, SourceEvent, Statement
-from ingest.sources import hubspot, segment, stripe, zendesk
+from ingest.sources import calendly, hubspot, segment, slack, stripe, typeform, zendesk
 from ingest.sources.replies import Reply
 from ingest.sources.signatures import Request
 
@@ -50,9 +50,12 @@ class Known:
 
 
 CATALOGUE: Mapping[str, Known] = {
+    "calendly": Known(calendly, calendly.CalendlySource),
     "hubspot": Known(hubspot, hubspot.HubspotSource),
     "segment": Known(segment, segment.SegmentSource),
+    "slack": Known(slack, slack.SlackSource, slack.reply),
     "stripe": Known(stripe, stripe.StripeSource),
+    "typeform": Known(typeform, typeform.TypeformSource),
     "zendesk": Known(zendesk, zendesk.ZendeskSource),
 }
 VENDORS: Mapping[str, Vendor] = {name: known.module for name, known in CATALOGUE.items()}

@@ -98,6 +98,11 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of an array; none where it is not there, or is something else."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def text(value: Any) -> str | None:
     """A non-empty string; numbers are written out (ids come as either), all else is None."""
     if isinstance(value, str):
@@ -131,3 +136,8 @@ def integer(value: Any) -> int | None:
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", value, re.ASCII):
         return int(value)
     return None
+
+
+def person_id(email: str) -> str:
+    """The contact id of somebody known by an address alone: the same at every source, and no address itself."""
+    return "mail-" + digest(email.strip().lower().encode())[:32]

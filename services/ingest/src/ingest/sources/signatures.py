@@ -59,6 +59,25 @@ def fresh(stamp: str, now: datetime, window: timedelta) -> None:
         )
 
 
+def stamped(request: Request, name: str, secret: bytes, now: datetime, window: timedelta) -> None:
+    """The scheme of Stripe and Calendly: `t=<seconds>,v1=<hex HMAC-SHA256 of t.body>`; any one v1 may match."""
+    stamps, given = [], []
+    for part in header(request, name).split(","):
+        key, _, value = part.strip().partition("=")
+        if key == "t":
+            stamps.append(value)
+        elif key == "v1":
+            given.append(value)
+    if len(stamps) != 1 or not given:
+        raise Refusal(f"{name} holds no single t and v1")
+    if not (stamps[0].isascii() and stamps[0].isdigit()):
+        raise Refusal("the timestamp cannot be read")
+    fresh(stamps[0], now, window)
+    expected = sha256_hex(secret, stamps[0].encode(), b".", request.body)
+    if not any(same(expected, value) for value in given):
+        raise Refusal("no v1 signature matches")
+
+
 def sha256_hex(secret: bytes, *parts: bytes) -> str:
     return _mac(secret, parts, "sha256").hex()
 
