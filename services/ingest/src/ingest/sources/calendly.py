@@ -103,7 +103,7 @@ def _statement(invitee: Mapping[str, Any], at: datetime | None, config: Calendly
         *((Ref(config.salesforce_source, kind, record),) if record and kind else ()),
         own,
     )
-    hints = {"email": email.lower()} | ({"name": name} if (name := bodies.text(invitee.get("name"))) else {})
+    hints = {"email": email.lower()}
     return Statement(refs, at, links=(own,), hints=hints, **said)
 
 
