@@ -22,8 +22,7 @@ from loopctl import programs, provision
 from loopctl.api import make_token
 from loopctl.local import ports
 from loopctl.paths import REPOSITORY, SERVICES
-from loopctl.sending import post, vendor_of
-from loopctl.signing import SIGNERS
+from loopctl.sending import post, signer_of
 from loopctl.stack import PORT_SPAN, Stack
 
 T = TypeVar("T")
@@ -77,7 +76,7 @@ class LoopStack:
         from datetime import UTC, datetime
 
         url = f"{self.stack.url('ingest')}/v1/webhooks/{source}"
-        headers = SIGNERS[vendor_of(source)](secret, url, body, datetime.now(UTC))
+        headers = signer_of(source)(secret, url, body, datetime.now(UTC))
         return httpx.post(url, content=body, headers={"content-type": "application/json", **headers}, trust_env=False)
 
     def http(self, service: str, *scopes: str, subject: str = "maya@ours.example") -> httpx.Client:

@@ -25,8 +25,7 @@ from ingest.main import build
 from ingest.settings import Settings
 from ingest.sources import load_sources
 from loopctl.paths import REPOSITORY
-from loopctl.sending import vendor_of
-from loopctl.signing import SIGNERS
+from loopctl.sending import signer_of
 from pydantic import SecretStr
 from sqlalchemy import text
 
@@ -95,7 +94,7 @@ class Ingest:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         path = f"/v1/webhooks/{source}"
         url, now = f"http://ingest.test{path}", self.clock.wall()
-        signed = SIGN[source](raw, url, now) if source in SIGN else SIGNERS[vendor_of(source)](SECRET, url, raw, now)
+        signed = SIGN[source](raw, url, now) if source in SIGN else signer_of(source)(SECRET, url, raw, now)
         return await self.http.post(path, content=raw, headers={**signed, **(headers or {})})
 
     async def call(self, method: str, path: str, *, scopes: list[str] | None = None, **options: Any) -> httpx.Response:

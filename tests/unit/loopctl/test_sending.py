@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from ingest.sources import load_sources
+from ingest.sources import VENDORS, load_sources
 from ingest.sources.signatures import Refusal, Request
 from loopctl import sending, signing
+from loopctl.errors import WrongUsage
 from loopctl.paths import REPOSITORY
 
 MOMENT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -18,17 +18,29 @@ URL = "https://loop.example/v1/webhooks/hubspot"
 BODY = b'[{"eventId":1,"objectId":123}]'
 
 
-@pytest.mark.parametrize("source", sorted(load_sources(REPOSITORY / "deploy" / "config")))
+SOURCES = load_sources(REPOSITORY / "deploy" / "config")
+POSTED = [name for name, config in SOURCES.items() if getattr(config, "csv", None) is None]
+
+
+@pytest.mark.parametrize("source", POSTED)
 def test_ingest_takes_what_loop_signs_and_nothing_else(source: str):
-    config = load_sources(REPOSITORY / "deploy" / "config")[source]
-    vendor = importlib.import_module(f"ingest.sources.{config.vendor}")
-    headers = signing.SIGNERS[config.vendor]("secret", URL, BODY, MOMENT)
+    config = SOURCES[source]
+    vendor = VENDORS[config.vendor]
+    headers = sending.signer_of(source)("secret", URL, BODY, MOMENT)
     post = Request("POST", (URL,), {name.lower(): value for name, value in headers.items()}, BODY)
     vendor.verify(post, b"secret", MOMENT, config)
     with pytest.raises(Refusal):
         vendor.verify(post, b"another", MOMENT, config)
+    if "authorization" not in post.headers:  # Basic credentials cover no body
+        with pytest.raises(Refusal):
+            vendor.verify(replace(post, body=BODY + b" "), b"secret", MOMENT, config)
+
+
+def test_a_source_of_files_takes_no_posts():
+    with pytest.raises(WrongUsage, match="loop import --source clients-csv"):
+        sending.signer_of("clients-csv")
     with pytest.raises(Refusal):
-        vendor.verify(replace(post, body=BODY + b" "), b"secret", MOMENT, config)
+        VENDORS["mapped"].verify(Request("POST", (URL,), {}, BODY), b"", MOMENT, SOURCES["clients-csv"])
 
 
 def test_known_vectors():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -11,8 +12,10 @@ from common.clock import SystemClock
 
 from loopctl.api import TIMEOUT, reason
 from loopctl.errors import Problem, WrongUsage
-from loopctl.signing import SIGNERS
+from loopctl.signing import SIGNERS, Signer
 from loopctl.stack import Stack
+
+MAPPED = "mapped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,7 @@ def send(stack: Stack, source: str, file: Path) -> Sent:
 def post(stack: Stack, source: str, secret: str, body: bytes, headers: dict[str, str] | None = None) -> Sent:
     """Sign and post. Raises Problem when ingest does not answer."""
     url = f"{stack.url('ingest')}/v1/webhooks/{source}"
-    signer = SIGNERS.get(vendor_of(source))
-    if signer is None:
-        raise WrongUsage(f"`loop send` does not know how {vendor_of(source)!r} signs; it knows {', '.join(SIGNERS)}")
-    signed = signer(secret, url, body, SystemClock().wall())
+    signed = signer_of(source)(secret, url, body, SystemClock().wall())
     try:
         response = httpx.post(
             url,
@@ -79,7 +79,37 @@ def vendor_of(source: str) -> str:
     """Which vendor's a source is, by its file in deploy/config/sources; one without a file is its own vendor."""
     import yaml
 
+    file = _file_of(source)
+    return str(yaml.safe_load(file.read_text()).get("vendor", source)) if file.exists() else source
+
+
+def signer_of(source: str) -> Signer:
+    """How posts to a source are signed: as its vendor does, or as its own file says. Raises WrongUsage."""
+    vendor = vendor_of(source)
+    if vendor == MAPPED:
+        return _signer_by_file(source)
+    signer = SIGNERS.get(vendor)
+    if signer is None:
+        raise WrongUsage(f"`loop send` does not know how {vendor!r} signs; it knows {', '.join(SIGNERS)} and {MAPPED}")
+    return signer
+
+
+def _signer_by_file(source: str) -> Signer:
+    from ingest.sources import load_source
+    from ingest.sources.mapped import MappedSource, schemes
+
+    config = load_source(_file_of(source))
+    scheme = config.signature if isinstance(config, MappedSource) else None
+    if scheme is None:
+        raise WrongUsage(f"{source!r} takes files only: `loop import --source {source} FILE.csv`")
+
+    def sign(secret: str, url: str, body: bytes, moment: datetime) -> dict[str, str]:
+        return dict(schemes.signed_headers(scheme, secret, url, body, moment, config.secret_header))
+
+    return sign
+
+
+def _file_of(source: str) -> Path:
     from loopctl.paths import REPOSITORY
 
-    file = REPOSITORY / "deploy" / "config" / "sources" / f"{source}.yaml"
-    return str(yaml.safe_load(file.read_text()).get("vendor", source)) if file.exists() else source
+    return REPOSITORY / "deploy" / "config" / "sources" / f"{source}.yaml"

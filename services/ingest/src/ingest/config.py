@@ -35,6 +35,11 @@ class Source(Settled):
     secret_header: str = "x-csl-secret"  # noqa: S105  (a header's name)
     """For what the vendor does not sign: the header that holds the secret, where Basic credentials cannot be given."""
 
+    @property
+    def kept_headers(self) -> tuple[str, ...]:
+        """Headers, in lower case, that a body of this source cannot be read again without."""
+        return ()
+
 
 class Lexicon(Settled):
     """deploy/config/lexicon.yaml: words and phrases of business that a general mood scorer does not know."""

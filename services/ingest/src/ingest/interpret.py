@@ -27,7 +27,7 @@ KEPT_HEADERS = (
 
 def arrival(source: Source, body: bytes, headers: Mapping[str, str], received_at: datetime, reader: Reader) -> Arrival:
     """What a post of a source says."""
-    kept = {name: value[:500] for name in KEPT_HEADERS if (value := headers.get(name))}
+    kept = {name: value[:500] for name in (*KEPT_HEADERS, *source.kept_headers) if (value := headers.get(name))}
     result = Arrival(source.name, received_at, raw=body, raw_id=new_id(), headers=kept)
     try:
         events = VENDORS[source.vendor].split(body, headers, source)

@@ -16,8 +16,8 @@ from loopctl.api import make_token, reason
 from loopctl.demo.behaviour import INTERNAL
 from loopctl.demo.vendors import Post
 from loopctl.errors import Problem
-from loopctl.sending import vendor_of
-from loopctl.signing import SIGNERS
+from loopctl.sending import signer_of
+from loopctl.signing import Signer
 from loopctl.stack import Stack
 
 Patience = Callable[[str], Awaitable[None]]
@@ -32,7 +32,7 @@ class Courier:
     def __init__(self, stack: Stack, patience: Patience) -> None:
         self._stack, self._patience = stack, patience
         self._http = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
-        self._vendors = {source: vendor_of(source) for source in stack.secrets.webhooks}
+        self._signers: dict[str, Signer] = {}
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -43,7 +43,8 @@ class Courier:
             await self.act("ingest", "/v1/events", post.body, by=INTERNAL)
             return
         url = f"{self._stack.url('ingest')}/v1/webhooks/{post.source}"
-        secret, signer = self._stack.secrets.webhooks[post.source], SIGNERS[self._vendors[post.source]]
+        secret = self._stack.secrets.webhooks[post.source]
+        signer = self._signers.get(post.source) or self._signers.setdefault(post.source, signer_of(post.source))
 
         def headers() -> dict[str, str]:
             return {"content-type": "application/json", **signer(secret, url, post.body, SystemClock().wall())}

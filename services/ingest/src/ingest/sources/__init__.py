@@ -8,11 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
+from pydantic import ValidationError
 
+from ingest import located
 from ingest.config import Source
 from ingest.domain.statement import Ignored, SourceEvent, Statement
-from ingest.sources import calendly, hubspot, segment, slack, stripe, typeform, zendesk
+from ingest.sources import calendly, hubspot, mapped, segment, slack, stripe, typeform, zendesk
 from ingest.sources.replies import Reply
 from ingest.sources.signatures import Request
 
@@ -52,6 +53,7 @@ class Known:
 CATALOGUE: Mapping[str, Known] = {
     "calendly": Known(calendly, calendly.CalendlySource),
     "hubspot": Known(hubspot, hubspot.HubspotSource),
+    "mapped": Known(mapped, mapped.MappedSource),
     "segment": Known(segment, segment.SegmentSource),
     "slack": Known(slack, slack.SlackSource, slack.reply),
     "stripe": Known(stripe, stripe.StripeSource),
@@ -64,13 +66,22 @@ VENDORS: Mapping[str, Vendor] = {name: known.module for name, known in CATALOGUE
 def load_sources(directory: Path) -> dict[str, Source]:
     """Every `sources/<name>.yaml`. A service with a wrong one does not start.
 
-    Raises pydantic.ValidationError, ValueError naming the file, or OSError.
+    Raises ValueError naming file, line and rule, or OSError.
     """
-    found = {}
-    for file in sorted((directory / "sources").glob("*.yaml")):
-        written = yaml.safe_load(file.read_text()) or {}
-        known = CATALOGUE.get(str(written.get("vendor")))
-        if known is None:
-            raise ValueError(f"{file.name}: vendor is one of {', '.join(sorted(CATALOGUE))}")
-        found[file.stem] = known.settings.model_validate({**written, "name": file.stem})
-    return found
+    return {file.stem: load_source(file) for file in sorted((directory / "sources").glob("*.yaml"))}
+
+
+def load_source(file: Path) -> Source:
+    """One file. Raises ValueError with file, line and rule of each fault."""
+    text = file.read_text()
+    written = located.read(file.name, text)
+    known = CATALOGUE.get(str(written.get("vendor")))
+    if known is None:
+        raise located.WrongFile(file.name, text, [(("vendor",), f"is one of {', '.join(sorted(CATALOGUE))}")])
+    try:
+        return known.settings.model_validate({**written, "name": file.stem})
+    except ValidationError as invalid:
+        told = [(error["loc"], error["msg"]) for error in invalid.errors(include_url=False, include_input=False)]
+        raise located.WrongFile(file.name, text, told) from invalid
+    except located.Faults as faults:
+        raise located.WrongFile(file.name, text, faults.found) from faults

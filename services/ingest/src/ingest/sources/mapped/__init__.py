@@ -1,0 +1,90 @@
+"""Any vendor, by its file in deploy/config/sources (docs/sources/mapped.md): no code of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from ingest.domain.statement import Ignored, SourceEvent, Statement, Unreadable
+from ingest.sources import bodies, signatures
+from ingest.sources.mapped import schemes
+from ingest.sources.mapped.settings import EVENT, MappedSource
+
+JOINED = "csl:events"
+"""Under which events stand that were left of a body after an erasure."""
+ENVELOPE = "envelope"
+
+
+def verify(request: signatures.Request, secret: bytes, now: datetime, config: MappedSource) -> None:
+    if config.signature is None:
+        raise signatures.Refusal("this source takes files only: it has no signature")
+    schemes.verify(config.signature, request, secret, now, config.secret_header)
+
+
+def split(body: bytes, headers: Mapping[str, str], config: MappedSource) -> list[SourceEvent]:
+    value = _read(body, config)
+    joined = value.get(JOINED) if isinstance(value, dict) and value.keys() == {JOINED} else None
+    found = value if joined is None else joined
+    if joined is None and config.map.split is not None:
+        found = config.map.split(value)
+    items = found if isinstance(found, list) else [found]
+    if not all(isinstance(item, dict) for item in items):
+        raise Unreadable("expected an object, or a list of objects")
+    if joined is None and config.map.envelope:
+        around = {name: take(value, headers) for name, take in config.map.envelope}
+        items = [{**item, ENVELOPE: around} for item in items]
+    return [event(item, headers, config, alone=len(items) == 1) for item in items]
+
+
+def _read(body: bytes, config: MappedSource) -> Any:
+    if config.body == "json" or body.lstrip().startswith(b'{"' + JOINED.encode()):
+        return bodies.parse(body)
+    try:
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=1000)
+    except ValueError as error:
+        raise Unreadable(f"no form: {str(error)[:200]}") from error
+    return bodies.parse(bodies.dump(dict(pairs)))
+
+
+def event(item: Mapping[str, Any], headers: Mapping[str, str], config: MappedSource, *, alone: bool) -> SourceEvent:
+    """One event with its dedup key and kind. Raises Unreadable where it has no kind."""
+    take = config.map.kind
+    kind = EVENT if take is None else bodies.text(take(item, headers))
+    if kind is None:
+        raise Unreadable("it does not say what kind of event it is")
+    return SourceEvent(_key(item, headers, config, alone), kind[:200], item)
+
+
+def _key(item: Mapping[str, Any], headers: Mapping[str, str], config: MappedSource, alone: bool) -> str:
+    """What tells repeats; the content, where what the file names is not there.
+
+    A header is one for all events of a post, so that their content must tell them apart.
+    """
+    parts = [bodies.identifier(take(item, headers)) for take in config.map.key]
+    if not parts or not all(parts):
+        return "sha256:" + _content(item, config)
+    key = ":".join(part for part in parts if part)
+    return key if alone or not config.map.key_in_header else f"{key}:{_content(item, config)}"
+
+
+def _content(item: Mapping[str, Any], config: MappedSource) -> str:
+    """Of what the vendor sent: a change of our own `envelope` must not make old events new."""
+    own = {name: part for name, part in item.items() if name != ENVELOPE} if config.map.envelope else item
+    return bodies.digest(bodies.canonical(own))
+
+
+def join(items: Sequence[Mapping[str, Any]]) -> bytes:
+    return bodies.dump({JOINED: list(items)})
+
+
+def interpret(event: SourceEvent, config: MappedSource) -> list[Statement] | Ignored:
+    rules = config.map.rules_of(event.kind)
+    if rules is None:
+        return Ignored(f"{event.kind} is not read", unknown=not config.map.ignores(event.kind))
+    said = [rule.said(event.body) for rule in rules if rule.applies(event.body)]
+    return said or Ignored(f"{event.kind}: nothing in it is read")
+
+
+__all__ = ["MappedSource", "event", "interpret", "join", "split", "verify"]
