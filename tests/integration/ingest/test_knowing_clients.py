@@ -21,6 +21,7 @@ async def unmatched(ingest: Ingest) -> list[dict[str, Any]]:
 
 async def test_what_waits_is_released_in_order_with_its_own_time_and_todays_knowntime(ingest: Ingest) -> None:
     client = await ingest.register(name="Initech", domain="initech.example")
+    await ingest.register("hubspot:company:78", name="Initech Labs", domain="www.initech.example")
     await ingest.webhook("segment", {**TRACK, "messageId": "late", "timestamp": "2026-03-02T08:30:00Z"})
     await ingest.webhook("segment", TRACK)
     group = {"type": "group", "messageId": "g", "groupId": "g1", "userId": "u2",
@@ -28,7 +29,8 @@ async def test_what_waits_is_released_in_order_with_its_own_time_and_todays_know
     await ingest.webhook("segment", group)
     [waiting] = await unmatched(ingest)
     assert waiting["waiting"] == 3
-    assert [c["reason"] for c in waiting["candidates"]] == ["same domain"]
+    assert [c["reason"] for c in waiting["candidates"]] == ["same domain", "same domain"]
+    assert waiting["reason"] == "no client has this ref; 2 clients have the domain initech.example"
     ingest.clock.advance(hours=2)
     path = f"/v1/unmatched/{waiting['id']}/assign"
     answer = await ingest.call("POST", path, json={"client_id": str(client)})

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingest.domain.arrival import Arrival, Item, Outcome, Receipt, outcome_of
 from ingest.domain.plan import Fate, Plan
+from ingest.domain.shared import SharedDomains
 from ingest.repository import arriving, loading, saving
 from ingest.repository.arriving import Quarantined
 from ingest.repository.saving import RawBody
@@ -36,12 +37,20 @@ class Moments:
 
 
 async def store(
-    session: AsyncSession, arrivals: Sequence[Arrival], at: Moments, *, by: str = "webhook"
+    session: AsyncSession,
+    arrivals: Sequence[Arrival],
+    at: Moments,
+    *,
+    by: str = "webhook",
+    shared: SharedDomains | None = None,
 ) -> list[Receipt]:
-    """Store posts that arrived together; one receipt each. Raises Contradicted for a `strict` arrival."""
+    """Store posts that arrived together; one receipt each. Raises Contradicted for a `strict` arrival.
+
+    With `shared` (the domains that say nothing), new refs may be linked by the domains that come with them.
+    """
     receipts = [Receipt() for _ in arrivals]
     new = await _without_duplicates(session, arrivals, receipts, at)
-    plan = Plan(await loading.world(session, [s for items in new for item in items for s in item.statements]))
+    plan = Plan(await loading.world(session, [s for items in new for item in items for s in item.statements], shared))
     broken: list[Quarantined] = []
     for arrival, items, receipt in zip(arrivals, new, receipts, strict=True):
         _decide(plan, arrival, items, receipt, broken, at)
@@ -140,12 +149,14 @@ def _whole(arrival: Arrival, reason: str) -> Quarantined:
 
 
 async def release(session: AsyncSession, plan: Plan, now: datetime) -> int:
-    """Say what waited for the refs that have just found an owner; that may give owners to further refs."""
+    """Say what waited for the refs and domains that have just found an owner; that may give owners to further refs."""
     released = 0
-    while plan.unanswered:
+    while plan.unanswered or plan.domains:
         refs, plan.unanswered = plan.unanswered, []
+        domains, plan.domains = plan.domains, set()
+        await loading.ask_domains(session, plan.world, domains)
         released += plan.release_own(now)
-        waiting = await saving.waiting(session, refs)
+        waiting = await saving.waiting(session, refs, domains if plan.world.shared is not None else ())
         if not waiting:
             continue
         await loading.extend(session, plan.world, [p.statement for p in waiting])

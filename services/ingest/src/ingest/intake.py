@@ -19,6 +19,7 @@ from common.faults import is_passing
 
 from ingest import accept, metrics
 from ingest.domain.arrival import Arrival, Receipt
+from ingest.domain.shared import SharedDomains
 from ingest.repository import loading
 
 log = logging.get(__name__)
@@ -41,8 +42,11 @@ class _Waiting:
 class Intake:
     """The queue and its committer."""
 
-    def __init__(self, database: Database, clock: Clock, *, posts: int, size: int) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, posts: int, size: int, shared: SharedDomains | None = None
+    ) -> None:
         self._database = database
+        self._shared = shared
         self._clock = clock
         self._posts, self._size = posts, size
         self._queue: deque[_Waiting] = deque()
@@ -121,7 +125,7 @@ class Intake:
             try:
                 at = accept.Moments(self._clock.now(), self._clock.wall())
                 async with self._database.transaction() as session:
-                    receipts = await accept.store(session, arrivals, at)
+                    receipts = await accept.store(session, arrivals, at, shared=self._shared)
                 break
             except Exception as error:
                 if attempt == ATTEMPTS or not _is_passing(error):

@@ -9,6 +9,7 @@ from common.http import create_app
 from common.process import Service, make_clock, make_database, run
 
 from ingest import jobs
+from ingest.adapters.shared_domains import load_shared_domains
 from ingest.api import ROUTERS
 from ingest.feedbook import FeedBook
 from ingest.imports import Importer
@@ -26,7 +27,8 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
     database = make_database(settings, "ingest")
     sources = load_sources(settings.config_dir)
     reader = make_reader(settings.config_dir)
-    intake = Intake(database, clock, posts=settings.queue_posts, size=settings.queue_bytes)
+    shared = load_shared_domains(settings.config_dir)
+    intake = Intake(database, clock, posts=settings.queue_posts, size=settings.queue_bytes, shared=shared)
     secrets = SecretBook(database, clock, settings.sealer(), settings.secrets())
     book = FeedBook(database, clock, sources)
     app = create_app(
@@ -48,6 +50,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
         intake=intake,
         book=book,
         importer=Importer(database, clock, reader, settings.import_chunk_lines),
+        shared=shared,
     )
     return Service(
         name="ingest",

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from ingest.accept import Moments
 from ingest.config import Source
 from ingest.domain.reading import Reader
+from ingest.domain.shared import SharedDomains
 from ingest.feedbook import FeedBook
 from ingest.imports import Importer
 from ingest.intake import Intake
@@ -30,6 +31,7 @@ class Runtime:
     intake: Intake
     book: FeedBook
     importer: Importer
+    shared: SharedDomains
 
     def moments(self) -> Moments:
         return Moments(self.clock.now(), self.clock.wall())

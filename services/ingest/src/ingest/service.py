@@ -22,26 +22,31 @@ from ingest.domain.arrival import Arrival, Outcome
 from ingest.domain.plan import Plan
 from ingest.domain.reading import Reader
 from ingest.domain.refs import Ref
+from ingest.domain.shared import SharedDomains
 from ingest.domain.statement import Ignored, SourceEvent, Unreadable
 from ingest.domain.world import World
-from ingest.repository import arriving, erasing, loading, queries, saving
+from ingest.repository import arriving, auditing, erasing, loading, queries, saving
 from ingest.repository.arriving import Quarantined
 from ingest.sources import VENDORS, bodies
 
 
-async def assign(session: AsyncSession, unmatched_id: UUID, client_id: UUID, now: datetime, *, by: str) -> int:
+async def assign(
+    session: AsyncSession, unmatched_id: UUID, client_id: UUID, now: datetime, shared: SharedDomains, *, by: str
+) -> int:
     """Give an unmatched ref to a client; what waited is said, in order, each with its own time. Returns how many.
 
-    Raises NotFound, and Refused for a client that does not exist.
+    Raises NotFound, and Refused for a client that does not exist, or goes on under another id.
     """
     await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": loading.LINKING})
     ref = await queries.unmatched_ref(session, unmatched_id)
     if ref is None:
         raise NotFound("no such unmatched ref")
-    known = World(clients=await loading.lock(session, [client_id]))
+    known = World(clients=await loading.lock(session, [client_id]), shared=shared)
     who = known.clients.get(client_id)
     if who is None:
         raise Refused("no client has this id", field="client_id")
+    if who.merged_into is not None:
+        raise Refused(f"this client was merged into {who.merged_into}", field="client_id")
     known.owners = await loading.owned_by(session, [client_id])
     owner = (await loading.owners(session, [ref])).get(ref)
     if owner is not None and owner.client_id != client_id:
@@ -54,6 +59,8 @@ async def assign(session: AsyncSession, unmatched_id: UUID, client_id: UUID, now
     released = await accept.release(session, plan, now)
     await saving.save(session, plan, now=now, by=by)
     await saving.name_raw(session, plan.raw_clients)
+    detail = {"ref": str(ref), "released": released}
+    await auditing.note(session, "ref_assigned", at=now, by=by, client_id=client_id, detail=detail)
     return released
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from common.tables import plumbing
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     DateTime,
@@ -36,8 +37,12 @@ clients = Table(
     Column("profile", JSONB, nullable=False),
     Column("said_at", JSONB, nullable=False),
     Column("live_since", JSONB, nullable=False),
+    Column("merged_into", Uuid),
+    Column("unlinked_at", Instant),
+    Column("forgotten", JSONB),
     Index("clients_domain", "domain"),
     Index("clients_name", "name"),
+    Index("clients_merged", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
     postgresql_with={"fillfactor": "70"},
 )
 refs = Table(
@@ -50,6 +55,8 @@ refs = Table(
     Column("alias", Text),
     Column("linked_at", Instant, nullable=False),
     Column("linked_by", Text, nullable=False),
+    Column("explicit", Boolean, nullable=False, server_default=text("false")),
+    Column("through", Text),
     Index("refs_client", "client_id"),
 )
 contacts = Table(
@@ -115,8 +122,10 @@ parked = Table(
     Column("raw_day", Date),
     Column("raw_id", Uuid),
     Column("statement", JSONB, nullable=False),
+    Column("domains", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
     Index("parked_unmatched", "unmatched_id"),
     Index("parked_refs", "refs", postgresql_using="gin"),
+    Index("parked_domains", "domains", postgresql_using="gin"),
 )
 quarantine = Table(
     "quarantine",
@@ -238,8 +247,48 @@ erased_refs = Table(
     Column("erased_at", Instant, nullable=False),
     Column("times", Integer, nullable=False),
 )
+merges = Table(
+    "merges",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("from_client_id", Uuid, nullable=False),
+    Column("into_client_id", Uuid, nullable=False),
+    Column("merged_at", Instant, nullable=False),
+    Column("undone_at", Instant),
+    Column("refs", ARRAY(Text), nullable=False),
+    Column("contacts", ARRAY(Text), nullable=False),
+    Column("before", JSONB, nullable=False),
+    Index("merges_from", "from_client_id"),
+    Index("merges_into", "into_client_id"),
+)
+moves = Table(
+    "moves",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("from_client_id", Uuid, nullable=False),
+    Column("into_client_id", Uuid, nullable=False),
+    Column("refs", ARRAY(Text), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("moved", BigInteger, nullable=False, server_default=text("0")),
+    Column("imported_from", Instant),
+    Column("imported_to", Instant),
+    Column("finished_at", Instant),
+    Index("moves_open", "from_client_id", postgresql_where=text("finished_at IS NULL")),
+)
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("client_id", Uuid),
+    Column("detail", JSONB, nullable=False),
+    Index("audit_client", "client_id"),
+)
 OWN = (
     clients, refs, contacts, dedup_keys, raw_bodies, texts, unmatched, parked, quarantine, feeds, source_secrets,
     enrichments, imports,
     import_refusals, import_spans, imported_ids, said, erased_refs,
+    merges, moves, audit,
 )  # fmt: skip

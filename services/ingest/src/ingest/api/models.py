@@ -43,6 +43,10 @@ class ClientOut(BaseModel):
     contacts: int
     live_since: dict[str, datetime]
     """Since when each source speaks of it live."""
+    merged_into: UUID | None = None
+    """The client that it goes on under, where it was merged: its refs are there."""
+    absorbed: list[UUID] = []
+    """Clients that were merged into this one."""
 
 
 class PersonOut(BaseModel):

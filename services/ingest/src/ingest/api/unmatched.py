@@ -34,7 +34,7 @@ class Candidate(BaseModel):
 
 
 class UnmatchedOut(BaseModel):
-    """A ref that no client owns, and how many events wait for it."""
+    """A ref that no client owns, why nobody was found by the rules, and how many events wait for it."""
 
     id: UUID
     ref: RefOut
@@ -62,6 +62,7 @@ class Assigned(BaseModel):
 @router.get("/v1/unmatched", summary="Refs that no client owns", dependencies=[requires("ingest:read")])
 async def list_unmatched(
     session: SessionDep,
+    runtime: RuntimeDep,
     limit: Limit = 100,
     cursor: Cursor = None,
     source: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")] = None,
@@ -71,7 +72,7 @@ async def list_unmatched(
     if cursor:
         position = decode_cursor(cursor, "at", "id")
         after = (moment_of(position["at"]), uuid_of(position["id"]))
-    rows = await queries.unmatched(session, after=after, limit=limit, source=source)
+    rows = await queries.unmatched(session, after=after, limit=limit, source=source, shared=runtime.shared)
     items = [UnmatchedOut.model_validate(row) for row in rows]
     last = items[-1] if len(items) == limit else None
     return Page(items=items, next=encode_cursor({"at": last.first_seen_at, "id": last.id}) if last else None)
@@ -88,7 +89,9 @@ async def assign_unmatched(
     session: SessionDep, runtime: RuntimeDep, caller: Caller, once: Once, unmatched_id: UUID, body: Assignment
 ) -> Response:
     """Released events keep their own time, and are known from now on."""
-    released = await service.assign(session, unmatched_id, body.client_id, runtime.clock.now(), by=caller.subject)
+    released = await service.assign(
+        session, unmatched_id, body.client_id, runtime.clock.now(), runtime.shared, by=caller.subject
+    )
     return await once.keep(Assigned(client_id=body.client_id, released=released))
 
 

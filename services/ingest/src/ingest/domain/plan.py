@@ -1,7 +1,7 @@
 """Whose is it, and what is to be said: the decisions of ingest, without IO.
 
-Identity is never guessed: a statement belongs to the client that owns one of its refs, or waits until a person, or
-a later statement, says whose the ref is.
+Identity is never guessed: a statement belongs to the client that owns one of its refs, or that its domains fit alone
+(`linking`), or it waits until a person, or a later statement, says whose the ref is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from common.contracts.base import Data, Event, Origin
 from common.contracts.errors import Refused
 from common.contracts.ids import derived_id
 
-from ingest.domain import people
+from ingest.domain import forgetting, linking, people
 from ingest.domain.refs import Ref
 from ingest.domain.statement import Statement
 from ingest.domain.times import clamp
@@ -97,24 +97,36 @@ class Plan:
     words: list[Words] = field(default_factory=list)
     linked: dict[Ref, Owner] = field(default_factory=dict)
     moved: set[Ref] = field(default_factory=set)
+    explicit: set[Ref] = field(default_factory=set)
+    """Refs that a person has given to their client."""
     created: set[UUID] = field(default_factory=set)
     people: set[tuple[UUID, str]] = field(default_factory=set)
     raw_clients: dict[tuple[date, UUID], set[UUID]] = field(default_factory=dict)
     spans: dict[UUID, tuple[datetime, datetime]] = field(default_factory=dict)
     unanswered: list[Ref] = field(default_factory=list)
     """Refs that have an owner since this plan began: what waits for them is to be released."""
+    domains: set[str] = field(default_factory=set)
+    """Domains that clients have since this plan began: what waits with one of them may fit now."""
 
     def take(self, statement: Statement, how: Circumstance) -> Fate:
         """Decide one statement. Raises Refused where it contradicts what is known, and nothing has changed then."""
         self._contradictions(statement)
+        fitting: linking.Fit | None = None
         who = self._whose(statement)
+        if who is None and (fitting := self._fitting(statement)) is not None:
+            who = self.world.clients.get(fitting.client_id)
         if who is None and statement.creates:
             who = self._create(statement, how)
         if who is None:
             return self._without_client(statement, how)
+        if who.forgotten:
+            spared = forgetting.without_erased(statement, who.forgotten, how.received_at)
+            if spared is None:
+                return Fate.ERASED
+            statement = spared
         if how.origin is Origin.IMPORT and self._overlaps(statement, who, how):
             return Fate.OVERLAPPING
-        self._link(statement, who, how)
+        self._link(statement, who, how, fitting)
         self._say(statement, who, replace(how, via=self._decisive(statement)))
         if how.raw:
             self.raw_clients.setdefault(how.raw, set()).add(who.id)
@@ -126,7 +138,7 @@ class Plan:
         for parked in sorted(waiting, key=lambda p: (p.statement.time or p.how.received_at, p.how.sequence, p.how.id)):
             time, clamped = clamp(parked.statement.time, parked.how.received_at)
             statement = replace(parked.statement, time=time) if clamped else parked.statement
-            if self._whose(statement) is not None:
+            if self._whose(statement) is not None or self._fitting(statement) is not None:
                 self.take(statement, replace(parked.how, received_at=now))
                 found.append(parked)
         return found
@@ -150,7 +162,7 @@ class Plan:
 
     def _whose(self, statement: Statement) -> Client | None:
         if statement.client_id is not None:
-            return self.world.clients.get(statement.client_id)
+            return self.world.clients.get(self.world.root(statement.client_id))
         ref = self._decisive(statement)
         return self.world.clients.get(self.world.owners[ref].client_id) if ref else None
 
@@ -160,24 +172,34 @@ class Plan:
             return None
         return next((ref for ref in statement.refs if ref in self.world.owners), None)
 
+    def _fitting(self, statement: Statement) -> linking.Fit | None:
+        if any(ref in self.world.erasures for ref in statement.refs):
+            return None
+        return linking.fit(statement, self.world)
+
     def _contradictions(self, statement: Statement) -> None:
         """Who describes a client by refs of two clients is told so; links alone yield to what is known."""
         if not isinstance(statement.data, client.Profile):
             return
         said = (*statement.refs, *statement.links)
         owners = {owner.client_id for ref in said if (owner := self.world.owners.get(ref))}
-        if statement.client_id is not None and statement.client_id in self.world.clients:
-            owners.add(statement.client_id)
-        if len(owners) > 1 or (statement.client_id is not None and owners - {statement.client_id}):
+        named = self.world.root(statement.client_id) if statement.client_id is not None else None
+        if named in self.world.clients:
+            owners.add(named)
+        if len(owners) > 1 or (named is not None and owners - {named}):
             raise Refused("these refs belong to different clients: merge them first", field="data.refs")
 
     def assign(self, ref: Ref, who: Client, now: datetime) -> None:
-        """A person said whose a ref is."""
+        """A person said whose a ref is: that counts more than what any source says later."""
+        self.world.owners.pop(ref, None)
         said = Statement((), now, links=(ref,), moves=True)
+        self.explicit.add(ref)
         self._link(said, who, Circumstance(ref.source, derived_id("assigned", *_parts(ref), now), 0, now))
 
     def _without_client(self, statement: Statement, how: Circumstance) -> Fate:
-        if statement.client_id in self.world.erased_clients or any(r in self.world.erasures for r in statement.refs):
+        if statement.client_id in self.world.erased_clients or any(
+            ref in self.world.erasures for ref in (*statement.refs, *forgetting.address_refs(statement))
+        ):
             return Fate.ERASED
         shown_as = statement.shown_as
         if shown_as is None or how.origin is Origin.IMPORT:
@@ -209,22 +231,34 @@ class Plan:
         since = who.first_live(how.source)
         return since is not None and clamp(statement.time, how.received_at)[0] > since
 
-    def _link(self, statement: Statement, who: Client, how: Circumstance) -> None:
-        refs = (*statement.links, *(statement.refs if statement.creates else ()))
+    def _link(
+        self, statement: Statement, who: Client, how: Circumstance, fitting: linking.Fit | None = None
+    ) -> None:
+        found = linking.ref_for(fitting.rule, statement) if fitting else None
+        through = self._decisive(statement) or found
         gained = False
+        refs = (*((found,) if found else ()), *statement.links, *(statement.refs if statement.creates else ()))
         for ref in dict.fromkeys(refs):
             owner = self.world.owners.get(ref)
-            if owner is not None and owner.client_id != who.id and not statement.moves:
+            if owner is not None and owner.client_id != who.id and (owner.explicit or not statement.moves):
                 continue
             alias = statement.alias if ref in statement.links else None
-            if owner is not None and owner.client_id == who.id and (alias is None or owner.alias == alias):
+            if owner is not None and owner.client_id == who.id:
+                if alias is not None and owner.alias != alias:
+                    self._own(ref, replace(owner, alias=alias), moved=False)
                 continue
             gained |= ref.names_client and owner is None
-            self._own(ref, Owner(who.id, alias), moved=owner is not None)
+            by = fitting.rule.value if fitting and ref == found else None
+            told = Owner(who.id, alias, ref in self.explicit, by, through if through != ref else None)
+            self._own(ref, told, moved=owner is not None)
         if gained and not statement.creates:
-            known = [ref for ref, owner in self.world.owners.items() if owner.client_id == who.id and ref.names_client]
-            refs_now = tuple(client.Ref(source=r.source, kind=r.kind, id=r.id) for r in sorted(known))
-            self._publish(client.ClientUpdated(refs=refs_now), who, statement.time, how, derived_id(how.id, "refs"))
+            self.name(who, statement.time, how)
+
+    def name(self, who: Client, time: datetime | None, how: Circumstance) -> None:
+        """Tell the others by which names a client is known now."""
+        known = [ref for ref, owner in self.world.owners.items() if owner.client_id == who.id and ref.names_client]
+        refs_now = tuple(client.Ref(source=r.source, kind=r.kind, id=r.id) for r in sorted(known))
+        self._publish(client.ClientUpdated(refs=refs_now), who, time, how, derived_id(how.id, "refs"))
 
     def _own(self, ref: Ref, owner: Owner, *, moved: bool) -> None:
         self.world.owners[ref] = self.linked[ref] = owner
@@ -291,12 +325,22 @@ class Plan:
             event = event.model_copy(update={"claimedtime": claimed.isoformat()})
         self.said.append(Said(event, event_id, how.via, how.raw))
         if isinstance(body, client.Profile):
-            who.learn(body.model_dump(mode="json", exclude_none=True, exclude={"refs"}), time)
+            self._learn(body, who, time)
         if how.origin is Origin.LIVE:
             who.heard(how.source, time)
         else:
             first, last = self.spans.get(who.id, (time, time))
             self.spans[who.id] = (min(first, time), max(last, time))
+
+    def _learn(self, body: client.Profile, who: Client, time: datetime) -> None:
+        before = who.domain
+        who.learn(body.model_dump(mode="json", exclude_none=True, exclude={"refs"}), time)
+        if who.domain != before:
+            if before:
+                self.world.by_domain.get(before, set()).discard(who.id)
+            if who.domain:
+                self.world.by_domain.setdefault(who.domain, set()).add(who.id)
+                self.domains.add(who.domain)
 
     def _known(self, who: Client, time: datetime, how: Circumstance) -> datetime:
         """History was known when it happened, as long as nothing live had been heard of the client."""

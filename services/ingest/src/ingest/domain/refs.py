@@ -6,39 +6,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 PREFIX = "ref:"
-CLIENT_KINDS = frozenset({"company", "customer", "organization", "group", "account", "channel"})
-"""Kinds that name the client itself (a chat channel is one client's); the others (contact, user …) name something of it."""
+CLIENT_KINDS = frozenset({"company", "customer", "organization", "group", "account", "channel", "project"})
+"""Kinds that name the client itself (a chat channel, a tracker's project is one client's); the others (contact, user …)
+name something of it."""
 MAX_PART = 300
-FREE_MAIL = frozenset(
-    [
-        "gmail.com",
-        "googlemail.com",
-        "outlook.com",
-        "hotmail.com",
-        "live.com",
-        "msn.com",
-        "yahoo.com",
-        "icloud.com",
-        "me.com",
-        "aol.com",
-        "gmx.de",
-        "gmx.net",
-        "web.de",
-        "t-online.de",
-        "proton.me",
-        "protonmail.com",
-        "mail.com",
-        "qq.com",
-        "163.com",
-        "yandex.ru",
-        "mail.ru",
-        "orange.fr",
-        "free.fr",
-        "laposte.net",
-        "libero.it",
-    ]
-)
-"""Domains that say nothing about who employs a person."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -76,11 +47,11 @@ def parse_subject(value: str) -> UUID | Ref | None:
 
 
 def mail_domain(email: str | None) -> str | None:
-    """The domain of an address, unless anybody can have one there."""
+    """The domain of an address."""
     if not email or "@" not in email:
         return None
-    domain = email.rsplit("@", 1)[1].strip().lower().rstrip(".")
-    return domain if "." in domain and domain not in FREE_MAIL else None
+    domain = email.rsplit("@", 1)[1].strip().lower().rstrip(".>")
+    return domain if "." in domain else None
 
 
 def bare_domain(value: str | None) -> str | None:

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from common.contracts.client import Profile
 
-from ingest.domain.refs import Ref
+from ingest.domain.refs import Ref, bare_domain
+from ingest.domain.shared import SharedDomains
 
 PROFILE = frozenset(Profile.model_fields)
 
@@ -21,6 +22,12 @@ class Owner:
 
     client_id: UUID
     alias: str | None = None
+    explicit: bool = False
+    """A person said so: no source takes it away again."""
+    by: str | None = field(default=None, compare=False)
+    """The rule that linked it, where one did; else whoever brought the statement."""
+    through: Ref | None = field(default=None, compare=False)
+    """The ref that told whose this one is: if that was wrong, so is this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,16 @@ class Client:
     said_at: dict[str, str] = field(default_factory=dict)
     live_since: dict[str, str] = field(default_factory=dict)
     changed: bool = False
+    merged_into: UUID | None = None
+    forgotten: Mapping[str, str] = field(default_factory=dict)
+    """Erased people: digest of the contact's id or address → when."""
+    unsettled: bool = False
+    """Whether a ref was taken from it a moment ago: what was read of its refs before its lock may be out of date."""
+
+    @property
+    def domain(self) -> str | None:
+        """The domain by which refs are linked, however it was written."""
+        return bare_domain(self.profile.get("domain"))
 
     def learn(self, said: Mapping[str, Any], time: datetime) -> None:
         """Take over what is newer than what is known, field by field: events come late and out of order."""
@@ -91,3 +108,12 @@ class World:
     erasures: dict[Ref, Erasure] = field(default_factory=dict)
     erased_clients: set[UUID] = field(default_factory=set)
     people: dict[tuple[UUID, str], Person] = field(default_factory=dict)
+    merged: dict[UUID, UUID] = field(default_factory=dict)
+    """Ids by which clients are still named → the client they were merged into in the end."""
+    shared: SharedDomains | None = None
+    """None: no ref is linked by a domain here."""
+    by_domain: dict[str, set[UUID]] = field(default_factory=dict)
+    """Clients of the domains that were asked for."""
+
+    def root(self, client_id: UUID) -> UUID:
+        return self.merged.get(client_id, client_id)

@@ -14,7 +14,10 @@ from common.errors import Unavailable
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ingest.domain.forgetting import address_refs
+from ingest.domain.linking import domains_of
 from ingest.domain.refs import Ref
+from ingest.domain.shared import SharedDomains
 from ingest.domain.statement import Statement
 from ingest.domain.world import Client, Erasure, Owner, Person, World
 
@@ -22,15 +25,18 @@ LINKING = 0x4C494E4B
 """Advisory lock of whoever may link or park a ref: else one could park what another has just linked."""
 
 _OWNERS = text("""
-SELECT r.source, r.kind, r.id, r.client_id, r.alias
+SELECT r.source, r.kind, r.id, r.client_id, r.alias, r.explicit
 FROM unnest(CAST(:sources AS text[]), CAST(:kinds AS text[]), CAST(:ids AS text[])) AS u(source, kind, id)
 JOIN refs r ON r.source = u.source AND r.kind = u.kind AND r.id = u.id
 """)
-_OWNED_BY = text("SELECT source, kind, id, client_id, alias FROM refs WHERE client_id = ANY(:ids)")
+_OWNED_BY = text("SELECT source, kind, id, client_id, alias, explicit FROM refs WHERE client_id = ANY(:ids)")
 _LOCK = text("""
-SELECT id, created_at, profile::text AS profile, said_at::text AS said_at, live_since::text AS live_since
+SELECT id, created_at, profile::text AS profile, said_at::text AS said_at, live_since::text AS live_since, merged_into,
+  forgotten::text AS forgotten, coalesce(unlinked_at > clock_timestamp() - interval '1 minute', false) AS unsettled
 FROM clients WHERE id = ANY(:ids) ORDER BY id FOR UPDATE
 """)
+_BY_DOMAIN = text("SELECT domain, id FROM clients WHERE domain = ANY(:domains) AND merged_into IS NULL")
+_NAMED = text("SELECT id, merged_into FROM clients WHERE id = ANY(:ids)")
 _ERASED_REFS = text("SELECT digest, erased_at, times FROM erased_refs WHERE digest = ANY(:digests)")
 _ERASED_CLIENTS = text("SELECT client_id FROM erased_clients WHERE client_id = ANY(:ids)")
 _PEOPLE = text("""
@@ -40,42 +46,92 @@ WHERE client_id = ANY(:clients) AND contact_id = ANY(:contacts)
 
 
 class Moved(Unavailable):
-    """A client was erased between our look and our lock; the transaction is to be tried again from its start."""
+    """A client was erased, merged or lost a ref between our look and our lock; the transaction is to start again."""
 
     def __init__(self) -> None:
-        super().__init__("a client was erased meanwhile")
+        super().__init__("a client was changed meanwhile")
 
 
-async def world(session: AsyncSession, statements: Sequence[Statement]) -> World:
+async def world(
+    session: AsyncSession, statements: Sequence[Statement], shared: SharedDomains | None = None
+) -> World:
     """Everything that deciding on these statements may ask for. Raises Moved.
 
     The order of locks is the same for everybody: first LINKING, if anything unknown is spoken of, then all clients
-    in id order.
+    in id order. With `shared`, refs that nobody knows may be linked by their domains.
     """
     refs = {ref for s in statements for ref in _refs(s)}
     named = {s.client_id for s in statements if s.client_id}
-    found = World(owners=await owners(session, refs))
-    linking = bool(refs - found.owners.keys()) or not await _all_known(session, named)
-    if linking:
+    found = World(owners=await owners(session, refs), shared=shared)
+    linking = bool(refs - found.owners.keys()) or any(_teaches_domain(s) for s in statements)
+    unknown = await _name(session, found, named)
+    if linking or unknown:
+        linking = True
         await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LINKING})
         found.owners = await owners(session, refs)
+        unknown = await _name(session, found, named)
+    fitting = await _by_domain(session, found, statements) if linking else set()
     owning = {owner.client_id for owner in found.owners.values()}
-    found.clients = await lock(session, owning | named)
-    if not owning <= found.clients.keys() or (not linking and not named <= found.clients.keys()):
-        raise Moved
+    named = {found.root(id_) for id_ in named}
+    found.clients = await lock(session, owning | named | fitting)
+    await _settled(session, found, refs, owning | (named - unknown))
     if linking:
-        await _erasures(session, found, refs, named)
-    if any(ref.names_client and ref not in found.owners for s in statements for ref in s.links):
+        await _erasures(session, found, refs | {r for s in statements for r in address_refs(s)}, named)
+    if fitting or any(ref.names_client and ref not in found.owners for s in statements for ref in s.links):
         found.owners |= await owned_by(session, list(found.clients))
     await people(session, found, statements)
     return found
 
 
-async def _all_known(session: AsyncSession, ids: Collection[UUID]) -> bool:
-    if not ids:
-        return True
-    known = await session.scalar(text("SELECT count(*) FROM clients WHERE id = ANY(:ids)"), {"ids": list(ids)})
-    return int(known or 0) == len(ids)
+def _teaches_domain(statement: Statement) -> bool:
+    """What waits for that domain is to be released by whoever says it."""
+    return isinstance(statement.data, client.Profile) and statement.data.domain is not None
+
+
+async def _name(session: AsyncSession, found: World, named: Collection[UUID]) -> set[UUID]:
+    """Note under which id the clients named by ours go on since they were merged; returns the ids that nobody has."""
+    asked, unknown = {id_: id_ for id_ in named}, set[UUID]()
+    while asked:
+        rows = {r.id: r.merged_into for r in await session.execute(_NAMED, {"ids": sorted(set(asked.values()))})}
+        unknown |= {at for at in asked.values() if at not in rows}
+        asked = {id_: rows[at] for id_, at in asked.items() if rows.get(at)}
+        found.merged |= asked
+    return unknown
+
+
+async def _settled(session: AsyncSession, found: World, refs: Collection[Ref], expected: Collection[UUID]) -> None:
+    """Who was erased, merged, or had a ref taken away while we waited for the lock makes us look again.
+
+    Raises Moved.
+    """
+    if not expected <= found.clients.keys() or any(one.merged_into for one in found.clients.values()):
+        raise Moved
+    if any(one.unsettled for one in found.clients.values()):
+        now = await owners(session, refs)
+        if any(now.get(ref) != owner for ref, owner in found.owners.items() if ref in refs):
+            raise Moved
+
+
+async def _by_domain(session: AsyncSession, found: World, statements: Sequence[Statement]) -> set[UUID]:
+    """Ask whose the domains are that come with refs nobody knows; returns the clients that may be meant."""
+    if found.shared is None:
+        return set()
+    asking = [s for s in statements if s.client_id is None and not any(ref in found.owners for ref in s.refs)]
+    return await ask_domains(session, found, {d for s in asking for d in domains_of(s.hints).values()})
+
+
+async def ask_domains(session: AsyncSession, found: World, domains: Collection[str]) -> set[UUID]:
+    """Which clients have these domains now; one that was renamed in this very transaction counts as renamed."""
+    wanted = [domain for domain in domains if found.shared is None or domain not in found.shared]
+    if not wanted:
+        return set()
+    meant: set[UUID] = set()
+    for row in await session.execute(_BY_DOMAIN, {"domains": wanted}):
+        renamed = found.clients.get(row.id)
+        if renamed is None or renamed.domain == row.domain:
+            found.by_domain.setdefault(row.domain, set()).add(row.id)
+            meant.add(row.id)
+    return meant
 
 
 async def extend(session: AsyncSession, known: World, statements: Sequence[Statement]) -> None:
@@ -83,6 +139,7 @@ async def extend(session: AsyncSession, known: World, statements: Sequence[State
     missing = {ref for s in statements for ref in _refs(s)} - known.owners.keys()
     for ref, owner in (await owners(session, missing)).items():
         known.owners.setdefault(ref, owner)
+    await ask_domains(session, known, {d for s in statements for d in domains_of(s.hints).values()})
     await people(session, known, statements)
 
 
@@ -111,7 +168,7 @@ async def owned_by(session: AsyncSession, client_ids: Sequence[UUID]) -> dict[Re
 
 
 def _by_ref(rows: Any) -> dict[Ref, Owner]:
-    return {Ref(r.source, r.kind, r.id): Owner(r.client_id, r.alias) for r in rows}
+    return {Ref(r.source, r.kind, r.id): Owner(r.client_id, r.alias, r.explicit) for r in rows}
 
 
 async def lock(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Client]:
@@ -125,6 +182,9 @@ async def lock(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Clien
             profile=orjson.loads(row.profile),
             said_at=orjson.loads(row.said_at),
             live_since=orjson.loads(row.live_since),
+            merged_into=row.merged_into,
+            forgotten=orjson.loads(row.forgotten) if row.forgotten else {},
+            unsettled=row.unsettled,
         )
         for row in await session.execute(_LOCK, {"ids": list(ids)})
     }

@@ -11,14 +11,21 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ingest.domain.refs import Ref, bare_domain, mail_domain
+from ingest.domain import linking
+from ingest.domain.linking import Rule
+from ingest.domain.refs import Ref
+from ingest.domain.shared import SharedDomains
+from ingest.domain.world import World
+from ingest.repository import loading
 
 _CLIENT = """
 SELECT c.id, c.created_at, c.profile::text AS profile, c.live_since::text AS live_since,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('source', r.source, 'kind', r.kind, 'id', r.id,
      'linked_at', r.linked_at, 'linked_by', r.linked_by) ORDER BY r.source, r.kind, r.id), '[]'::jsonb)
    FROM (SELECT * FROM refs WHERE client_id = c.id ORDER BY source, kind, id LIMIT 200) r)::text AS refs,
-  (SELECT count(*) FROM contacts p WHERE p.client_id = c.id AND NOT (p.person ->> 'left')::boolean) AS contacts
+  (SELECT count(*) FROM contacts p WHERE p.client_id = c.id AND NOT (p.person ->> 'left')::boolean) AS contacts,
+  c.merged_into,
+  (SELECT coalesce(array_agg(m.id ORDER BY m.id), '{}') FROM clients m WHERE m.merged_into = c.id) AS absorbed
 FROM clients c
 """
 
@@ -26,10 +33,10 @@ FROM clients c
 async def clients(
     session: AsyncSession, *, after: UUID | None, limit: int, search: str | None, test: bool | None
 ) -> list[dict[str, Any]]:
-    """In order of id; `search` looks into name and domain."""
+    """In order of id; `search` looks into name and domain. Those merged into another are shown with it only."""
     rows = await session.execute(
         text(
-            _CLIENT + " WHERE (CAST(:after AS uuid) IS NULL OR c.id > :after)"
+            _CLIENT + " WHERE c.merged_into IS NULL AND (CAST(:after AS uuid) IS NULL OR c.id > :after)"
             " AND (CAST(:search AS text) IS NULL OR c.name ILIKE :search OR c.domain ILIKE :search)"
             " AND (CAST(:test AS boolean) IS NULL OR coalesce((c.profile ->> 'test')::boolean, false) = :test)"
             " ORDER BY c.id LIMIT :limit"
@@ -65,6 +72,8 @@ def _client(row: Any) -> dict[str, Any]:
         "refs": json.loads(row.refs),
         "contacts": row.contacts,
         "live_since": json.loads(row.live_since),
+        "merged_into": row.merged_into,
+        "absorbed": row.absorbed,
     }
 
 
@@ -86,7 +95,12 @@ async def unmatched_ref(session: AsyncSession, unmatched_id: UUID) -> Ref | None
 
 
 async def unmatched(
-    session: AsyncSession, *, after: tuple[datetime, UUID] | None, limit: int, source: str | None
+    session: AsyncSession,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+    source: str | None,
+    shared: SharedDomains,
 ) -> list[dict[str, Any]]:
     """Oldest first, each with what may help a person to say who it is."""
     rows = (
@@ -102,13 +116,16 @@ async def unmatched(
             {"at": after[0] if after else None, "id": after[1] if after else None, "limit": limit, "source": source},
         )
     ).all()
-    found = await _candidates(session, rows)
+    found = await _candidates(session, rows, shared)
+    here = World(shared=shared)
+    domains = {domain for row in rows for domain in linking.domains_of(json.loads(row.hints)).values()}
+    await loading.ask_domains(session, here, domains)
     return [
         {
             "id": row.id,
             "ref": {"source": row.source, "kind": row.kind, "id": row.ref},
             "hints": json.loads(row.hints),
-            "reason": "no client has this ref",
+            "reason": linking.why_parked(json.loads(row.hints), here),
             "first_seen_at": row.first_seen_at,
             "last_seen_at": row.last_seen_at,
             "waiting": row.waiting,
@@ -118,14 +135,16 @@ async def unmatched(
     ]
 
 
-async def _candidates(session: AsyncSession, rows: Sequence[Any]) -> dict[UUID, list[dict[str, Any]]]:
+async def _candidates(
+    session: AsyncSession, rows: Sequence[Any], shared: SharedDomains
+) -> dict[UUID, list[dict[str, Any]]]:
     """Clients of the same domain, then of a person's mail domain, then of the same name; never more than a hint."""
     asked = []
     for row in rows:
         hints = json.loads(row.hints)
-        mail = mail_domain(hints.get("email"))
-        asked += [(row.id, 1, "same domain", "domain", bare_domain(hints.get("domain")))]
-        asked += [(row.id, 2, "a person's e-mail has its domain", "domain", mail)]
+        said = {rule: domain for rule, domain in linking.domains_of(hints).items() if domain not in shared}
+        asked += [(row.id, 1, "same domain", "domain", said.get(Rule.DOMAIN))]
+        asked += [(row.id, 2, "a person's e-mail has its domain", "domain", said.get(Rule.EMAIL_DOMAIN))]
         asked += [(row.id, 3, "same name", "name", hints.get("name"))]
     asked = [one for one in asked if one[4]]
     if not asked:
@@ -136,8 +155,9 @@ async def _candidates(session: AsyncSession, rows: Sequence[Any]) -> dict[UUID, 
         FROM unnest(CAST(:ids AS uuid[]), CAST(:ranks AS int[]), CAST(:reasons AS text[]), CAST(:fields AS text[]),
                     CAST(:wanted AS text[])) AS u(id, rank, reason, field, wanted)
         JOIN LATERAL (
-          SELECT id, name, domain FROM clients WHERE u.field = 'domain' AND domain = u.wanted
-          UNION ALL SELECT id, name, domain FROM clients WHERE u.field = 'name' AND name = u.wanted
+          SELECT id, name, domain FROM clients WHERE u.field = 'domain' AND domain = u.wanted AND merged_into IS NULL
+          UNION ALL SELECT id, name, domain FROM clients
+          WHERE u.field = 'name' AND name = u.wanted AND merged_into IS NULL
           LIMIT 5) c ON true
         ORDER BY u.id, u.rank, c.id
         """),
@@ -169,6 +189,18 @@ async def quarantine(
 
 async def feeds(session: AsyncSession) -> dict[str, dict[str, Any]]:
     rows = await session.execute(
-        text("SELECT source, state, last_received_at, counts::text AS counts, last_refused_at, last_refusal FROM feeds")
+        text("""
+        SELECT f.source, f.state, f.last_received_at, f.counts::text AS counts, f.last_refused_at, f.last_refusal,
+          f.last_event_at, f.lag_seconds, f.last_failed_at, f.last_failure, f.unknown_types::text AS unknown_types,
+          (SELECT count(*) FROM quarantine q WHERE q.source = f.source AND q.resolved_at IS NULL) AS open
+        FROM feeds f
+        """)
     )
-    return {row["source"]: {**row, "counts": json.loads(row["counts"])} for row in rows.mappings()}
+    return {
+        row["source"]: {
+            **row,
+            "counts": json.loads(row["counts"]),
+            "unknown_types": json.loads(row["unknown_types"]),
+        }
+        for row in rows.mappings()
+    }

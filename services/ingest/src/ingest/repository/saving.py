@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from common.contracts.ids import derived_id
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ingest.domain.linking import domains_of
 from ingest.domain.plan import Circumstance, Parked, Plan, Words
 from ingest.domain.refs import Ref
 from ingest.domain.statement import dump, load
@@ -34,12 +35,16 @@ ON CONFLICT (id) DO UPDATE SET name = excluded.name, domain = excluded.domain, p
   said_at = excluded.said_at, live_since = excluded.live_since
 """)
 _REFS = text("""
-INSERT INTO refs (source, kind, id, client_id, alias, linked_at, linked_by)
-SELECT u.source, u.kind, u.id, u.client_id, u.alias, :at, :by
+INSERT INTO refs AS r (source, kind, id, client_id, alias, linked_at, linked_by, explicit, through)
+SELECT u.source, u.kind, u.id, u.client_id, u.alias, :at, coalesce(u.by, :by), u.explicit, u.through
 FROM unnest(CAST(:sources AS text[]), CAST(:kinds AS text[]), CAST(:ids AS text[]), CAST(:clients AS uuid[]),
-            CAST(:aliases AS text[])) AS u(source, kind, id, client_id, alias)
+            CAST(:aliases AS text[]), CAST(:bys AS text[]), CAST(:explicits AS boolean[]), CAST(:throughs AS text[]))
+     AS u(source, kind, id, client_id, alias, by, explicit, through)
 ON CONFLICT (source, kind, id) DO UPDATE SET client_id = excluded.client_id, alias = excluded.alias,
-  linked_at = excluded.linked_at, linked_by = excluded.linked_by
+  explicit = r.explicit OR excluded.explicit,
+  linked_at = CASE WHEN r.client_id = excluded.client_id THEN r.linked_at ELSE excluded.linked_at END,
+  linked_by = CASE WHEN r.client_id = excluded.client_id THEN r.linked_by ELSE excluded.linked_by END,
+  through = CASE WHEN r.client_id = excluded.client_id THEN r.through ELSE excluded.through END
 """)
 _CONTACTS = text("""
 INSERT INTO contacts (client_id, contact_id, person)
@@ -63,18 +68,20 @@ ON CONFLICT (id) DO UPDATE SET hints = unmatched.hints || excluded.hints,
   last_seen_at = greatest(unmatched.last_seen_at, excluded.last_seen_at)
 """)
 _PARKED = text("""
-INSERT INTO parked (event_id, unmatched_id, refs, source, sequence, received_at, origin, raw_day, raw_id, statement)
+INSERT INTO parked (event_id, unmatched_id, refs, source, sequence, received_at, origin, raw_day, raw_id, statement,
+                    domains)
 SELECT u.event_id, u.unmatched_id, string_to_array(u.refs, chr(31)), u.source, u.sequence, u.received_at, u.origin,
-       u.raw_day, u.raw_id, u.statement::jsonb
+       u.raw_day, u.raw_id, u.statement::jsonb, string_to_array(u.domains, ' ')
 FROM unnest(CAST(:event_ids AS uuid[]), CAST(:unmatched AS uuid[]), CAST(:refs AS text[]), CAST(:sources AS text[]),
             CAST(:sequences AS int[]), CAST(:received AS timestamptz[]), CAST(:origins AS text[]),
-            CAST(:raw_days AS date[]), CAST(:raw_ids AS uuid[]), CAST(:statements AS text[]))
-     AS u(event_id, unmatched_id, refs, source, sequence, received_at, origin, raw_day, raw_id, statement)
+            CAST(:raw_days AS date[]), CAST(:raw_ids AS uuid[]), CAST(:statements AS text[]),
+            CAST(:domains AS text[]))
+     AS u(event_id, unmatched_id, refs, source, sequence, received_at, origin, raw_day, raw_id, statement, domains)
 ON CONFLICT DO NOTHING
 """)
 _WAITING = text("""
 SELECT event_id, unmatched_id, source, sequence, received_at, origin, raw_day, raw_id, statement::text AS statement
-FROM parked WHERE refs && CAST(:refs AS text[]) ORDER BY event_id FOR UPDATE
+FROM parked WHERE refs && CAST(:refs AS text[]) OR domains && CAST(:domains AS text[]) ORDER BY event_id FOR UPDATE
 """)
 _UNPARK = text("""
 WITH gone AS (DELETE FROM parked WHERE event_id = ANY(:events) RETURNING unmatched_id)
@@ -132,7 +139,7 @@ async def _clients(session: AsyncSession, plan: Plan) -> None:
                 "ids": [c.id for c in changed],
                 "created": [c.created_at for c in changed],
                 "names": [c.profile.get("name") for c in changed],
-                "domains": [c.profile.get("domain") for c in changed],
+                "domains": [c.domain for c in changed],
                 "profiles": [_json(c.profile) for c in changed],
                 "saids": [_json(c.said_at) for c in changed],
                 "lives": [_json(c.live_since) for c in changed],
@@ -151,6 +158,9 @@ async def _refs(session: AsyncSession, plan: Plan, now: datetime, by: str) -> No
                 "ids": [ref.id for ref, _ in rows],
                 "clients": [owner.client_id for _, owner in rows],
                 "aliases": [owner.alias for _, owner in rows],
+                "bys": [owner.by for _, owner in rows],
+                "explicits": [owner.explicit for _, owner in rows],
+                "throughs": [str(owner.through) if owner.through else None for _, owner in rows],
                 "at": now,
                 "by": by,
             },
@@ -222,12 +232,13 @@ def _parked_rows(rows: Sequence[Parked]) -> dict[str, list[Any]]:
         "raw_days": [p.how.raw[0] if p.how.raw else None for p in rows],
         "raw_ids": [p.how.raw[1] if p.how.raw else None for p in rows],
         "statements": [_json(dump(p.statement)) for p in rows],
+        "domains": [" ".join(sorted(set(domains_of(p.statement.hints).values()))) for p in rows],
     }
 
 
-async def waiting(session: AsyncSession, refs: Sequence[Ref]) -> list[Parked]:
-    """What waits for any of these refs, locked."""
-    rows = await session.execute(_WAITING, {"refs": [str(ref) for ref in refs]})
+async def waiting(session: AsyncSession, refs: Sequence[Ref], domains: Iterable[str] = ()) -> list[Parked]:
+    """What waits for any of these refs, or came with one of these domains; locked."""
+    rows = await session.execute(_WAITING, {"refs": [str(ref) for ref in refs], "domains": list(domains)})
     return [_parked(row) for row in rows]
 
 
