@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ingest.domain.arrival import Arrival, Item, Outcome, Receipt, outcome_of
 from ingest.domain.plan import Fate, Plan
 from ingest.domain.shared import SharedDomains
+from ingest.domain.times import clamp
 from ingest.repository import arriving, loading, saving
 from ingest.repository.arriving import Quarantined
 from ingest.repository.saving import RawBody
@@ -93,6 +94,7 @@ def _decide(
 ) -> None:
     if arrival.unreadable is not None:
         receipt.outcomes[Outcome.QUARANTINED] += 1
+        receipt.failure = arrival.unreadable
         broken.append(_whole(arrival, arrival.unreadable))
         return
     for item in items:
@@ -100,6 +102,8 @@ def _decide(
         outcome = Outcome.IGNORED if ignored else _decide_item(plan, arrival, item, receipt, broken, at)
         receipt.outcomes[outcome] += 1
         receipt.unknown += item.unknown
+        if item.unknown:
+            receipt.unknown_kinds[item.kind] += 1
 
 
 def _decide_item(
@@ -110,11 +114,13 @@ def _decide_item(
         try:
             fates = _take(plan, arrival, item, at)
             receipt.erased += Fate.ERASED in fates
+            receipt.happened(_newest(arrival, item))
             return outcome_of(fates)
         except Refused as refused:
             if arrival.strict:
                 raise Contradicted(refused, item.position, arrival) from refused
             reason = refused.detail
+    receipt.failure = f"{item.kind}: {reason}"
     broken.append(
         Quarantined(
             id=new_id(),
@@ -129,6 +135,12 @@ def _decide_item(
         )
     )
     return Outcome.QUARANTINED
+
+
+def _newest(arrival: Arrival, item: Item) -> datetime | None:
+    """When it happened there; impossible times tell nothing of how far behind a feed is."""
+    told = [clamp(statement.time, arrival.received_at) for statement in item.statements]
+    return max((time for time, impossible in told if not impossible), default=None)
 
 
 def _take(plan: Plan, arrival: Arrival, item: Item, at: Moments) -> list[Fate]:

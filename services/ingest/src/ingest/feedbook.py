@@ -26,6 +26,8 @@ log = logging.get(__name__)
 
 FLUSH_EVERY = 1.0
 DEADLINE = "feed_deadline"
+MOST_CHARACTERS = 300
+"""Of a reason that is kept."""
 
 
 @dataclass(slots=True)
@@ -36,6 +38,38 @@ class Page:
     last_received_at: datetime | None = None
     refused_at: datetime | None = None
     refusal: str | None = None
+    event_at: datetime | None = None
+    lag: float | None = None
+    failed_at: datetime | None = None
+    failure: str | None = None
+    unknown: Counter[str] = field(default_factory=Counter)
+    unknown_at: datetime | None = None
+
+    def note(self, at: datetime, receipt: Receipt) -> None:
+        """What a stored post tells of its feed. `lag`: seconds from the newest event of it to its receipt."""
+        if receipt.newest is not None:
+            self.event_at = max(receipt.newest, self.event_at or receipt.newest)
+            self.lag = max(0.0, (at - receipt.newest).total_seconds())
+        if receipt.failure is not None:
+            self.failed_at, self.failure = at, receipt.failure[:MOST_CHARACTERS]
+        for kind, count in receipt.unknown_kinds.items():
+            if kind in self.unknown or len(self.unknown) < feeding.MOST_TYPES:
+                self.unknown[kind] += count
+                self.unknown_at = at
+
+    def older(self, page: Page) -> None:
+        """Take in what was noted before: it could not be written."""
+        self.counts.update(page.counts)
+        self.unknown.update(page.unknown)
+        self.last_received_at = _later(self.last_received_at, page.last_received_at)
+        self.event_at = _later(self.event_at, page.event_at)
+        self.unknown_at = _later(self.unknown_at, page.unknown_at)
+        if self.lag is None:
+            self.lag = page.lag
+        if self.refused_at is None:
+            self.refused_at, self.refusal = page.refused_at, page.refusal
+        if self.failed_at is None:
+            self.failed_at, self.failure = page.failed_at, page.failure
 
 
 class FeedBook:
@@ -52,6 +86,7 @@ class FeedBook:
         page = self._pages.setdefault(source, Page()) if source in self._sources else Page()
         page.last_received_at = max(at, page.last_received_at or at)
         page.counts["posts"] += 1
+        page.note(at, receipt)
         for outcome, count in receipt.outcomes.items():
             page.counts[outcome.value] += count
             metrics.RECEIVED.labels(source, outcome.value).inc(count)
@@ -63,7 +98,7 @@ class FeedBook:
         """A post was not taken; the reason is for us only."""
         page = self._pages.setdefault(source, Page())
         page.counts["refused"] += 1
-        page.refused_at, page.refusal = at, reason[:300]
+        page.refused_at, page.refusal = at, reason[:MOST_CHARACTERS]
         log.warning("post_refused", source=source, reason=reason)
 
     async def run(self) -> None:
@@ -102,12 +137,11 @@ class FeedBook:
 
     def _put_back(self, pages: dict[str, Page]) -> None:
         for name, page in pages.items():
-            now = self._pages.setdefault(name, Page())
-            now.counts.update(page.counts)
-            times = [at for at in (now.last_received_at, page.last_received_at) if at]
-            now.last_received_at = max(times, default=None)
-            if now.refused_at is None:
-                now.refused_at, now.refusal = page.refused_at, page.refusal
+            self._pages.setdefault(name, Page()).older(page)
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((at for at in (one, other) if at), default=None)
 
 
 def as_event(body: feeds.Feed, feed: Feed) -> Event[Any]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from common.clock import Clock
+from common.db import Database
 from common.http import create_app
 from common.process import Service, make_clock, make_database, run
+from fastapi import FastAPI
 
 from ingest import jobs
 from ingest.adapters.shared_domains import load_shared_domains
 from ingest.api import ROUTERS
+from ingest.config import Source
 from ingest.feedbook import FeedBook
 from ingest.imports import Importer
 from ingest.intake import Intake
@@ -31,19 +35,11 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
     intake = Intake(database, clock, posts=settings.queue_posts, size=settings.queue_bytes, shared=shared)
     secrets = SecretBook(database, clock, settings.sealer(), settings.secrets())
     book = FeedBook(database, clock, sources)
-    app = create_app(
-        "ingest",
-        settings,
-        database=database,
-        clock=clock,
-        routers=ROUTERS,
-        title="Client Success Loop: ingest",
-        description="Vendors' signed webhooks, history and internal tools' events become canonical client events.",
-        body_limits={"/v1/imports": None, "/v1/webhooks/": max((s.limit_bytes for s in sources.values()), default=1)},
-    )
+    app = _app(settings, database, clock, sources)
     app.state.ingest = Runtime(
         sources=sources,
         secrets=secrets,
+        tokens=frozenset(settings.tokens()),
         public_url=settings.public_url.rstrip("/"),
         clock=clock,
         reader=reader,
@@ -63,6 +59,19 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
         api_work=[intake.run, book.run, secrets.run],
         on_start=[secrets.load],
         on_stop=[book.write],
+    )
+
+
+def _app(settings: Settings, database: Database, clock: Clock, sources: Mapping[str, Source]) -> FastAPI:
+    return create_app(
+        "ingest",
+        settings,
+        database=database,
+        clock=clock,
+        routers=ROUTERS,
+        title="Client Success Loop: ingest",
+        description="Vendors' signed webhooks, history and internal tools' events become canonical client events.",
+        body_limits={"/v1/imports": None, "/v1/webhooks/": max((s.limit_bytes for s in sources.values()), default=1)},
     )
 
 

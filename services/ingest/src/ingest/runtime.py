@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from ingest.accept import Moments
 from ingest.config import Source
 from ingest.domain.reading import Reader
 from ingest.domain.shared import SharedDomains
+from ingest.enrichment import LOOKUPS
 from ingest.feedbook import FeedBook
 from ingest.imports import Importer
 from ingest.intake import Intake
@@ -32,6 +33,12 @@ class Runtime:
     book: FeedBook
     importer: Importer
     shared: SharedDomains
+    tokens: Collection[str]
+    """Sources whose vendor may be asked for what its webhooks leave out."""
+
+    def enriched(self, source: Source) -> bool:
+        """Whether this vendor's webhooks leave out what its API would tell."""
+        return source.vendor in LOOKUPS
 
     def moments(self) -> Moments:
         return Moments(self.clock.now(), self.clock.wall())

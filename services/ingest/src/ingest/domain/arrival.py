@@ -87,6 +87,17 @@ class Receipt:
     unknown: int = 0
     erased: int = 0
     """How many were about erased clients: they are ignored, and their raw bodies not kept."""
+    unknown_kinds: Counter[str] = field(default_factory=Counter)
+    """The vendor's names of the types that are unknown to us."""
+    failure: str | None = None
+    """Why something of it went into quarantine."""
+    newest: datetime | None = None
+    """When the newest of it happened, by a clock that can be believed."""
+
+    def happened(self, time: datetime | None) -> None:
+        """Note when something of it happened."""
+        if time is not None and (self.newest is None or time > self.newest):
+            self.newest = time
 
     @property
     def duplicates(self) -> int:

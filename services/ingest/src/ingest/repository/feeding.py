@@ -34,11 +34,22 @@ UPDATE feeds f SET
   counts = f.counts || (
     SELECT coalesce(jsonb_object_agg(n.key, n.value::bigint + coalesce((f.counts ->> n.key)::bigint, 0)), '{}'::jsonb)
     FROM jsonb_each_text(u.counts::jsonb) n),
-  last_refused_at = coalesce(u.refused_at, f.last_refused_at), last_refusal = coalesce(u.refusal, f.last_refusal)
+  last_refused_at = coalesce(u.refused_at, f.last_refused_at), last_refusal = coalesce(u.refusal, f.last_refusal),
+  last_event_at = greatest(u.event_at, f.last_event_at), lag_seconds = coalesce(u.lag, f.lag_seconds),
+  last_failed_at = coalesce(u.failed_at, f.last_failed_at), last_failure = coalesce(u.failure, f.last_failure),
+  unknown_types = CASE WHEN u.unknown = '{}' THEN f.unknown_types ELSE (
+    SELECT jsonb_object_agg(m.kind, jsonb_build_object('count', m.count, 'last_at', m.last_at)) FROM (
+      SELECT t.key AS kind, sum((t.value ->> 'count')::bigint) AS count, max(t.value ->> 'last_at') AS last_at
+      FROM (SELECT * FROM jsonb_each(f.unknown_types) UNION ALL SELECT * FROM jsonb_each(u.unknown::jsonb)) t
+      GROUP BY t.key ORDER BY max(t.value ->> 'last_at') DESC, t.key LIMIT :most) m) END
 FROM unnest(CAST(:sources AS text[]), CAST(:counts AS text[]), CAST(:refused AS timestamptz[]),
-            CAST(:refusals AS text[])) AS u(source, counts, refused_at, refusal)
+            CAST(:refusals AS text[]), CAST(:events AS timestamptz[]), CAST(:lags AS float8[]),
+            CAST(:failed AS timestamptz[]), CAST(:failures AS text[]), CAST(:unknown AS text[]))
+     AS u(source, counts, refused_at, refusal, event_at, lag, failed_at, failure, unknown)
 WHERE f.source = u.source
 """)
+MOST_TYPES = 100
+"""Unknown types that are kept of a source; the ones not heard of for longest go first."""
 
 
 class Noted(Protocol):
@@ -47,6 +58,12 @@ class Noted(Protocol):
     counts: Any
     refused_at: datetime | None
     refusal: str | None
+    event_at: datetime | None
+    lag: float | None
+    failed_at: datetime | None
+    failure: str | None
+    unknown: Any
+    unknown_at: datetime | None
 
 
 async def lock(session: AsyncSession, names: Sequence[str], sources: Mapping[str, Source]) -> dict[str, Feed]:
@@ -84,11 +101,27 @@ async def save(
             "sources": names,
             "counts": [json.dumps(dict(noted[name].counts)) for name in names],
             "refused": [noted[name].refused_at for name in names],
-            "refusals": [noted[name].refusal for name in names],
+            "refusals": [_storable(noted[name].refusal) for name in names],
+            "events": [noted[name].event_at for name in names],
+            "lags": [noted[name].lag for name in names],
+            "failed": [noted[name].failed_at for name in names],
+            "failures": [_storable(noted[name].failure) for name in names],
+            "unknown": [_unknown(noted[name]) for name in names],
+            "most": MOST_TYPES,
         },
     )
     await timers.schedule(session, due)
     await outbox.add(session, events)
+
+
+def _unknown(page: Noted) -> str:
+    at = page.unknown_at.isoformat() if page.unknown_at else ""
+    return json.dumps({_storable(kind): {"count": count, "last_at": at} for kind, count in page.unknown.items()})
+
+
+def _storable(text_: str | None) -> str | None:
+    """Postgres holds neither NUL nor lone surrogates, and the words of a refusal may be a stranger's."""
+    return text_.replace("\x00", "").encode("utf-8", "replace").decode() if text_ is not None else None
 
 
 async def save_states(session: AsyncSession, known: Sequence[Feed]) -> None:
