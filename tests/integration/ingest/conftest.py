@@ -168,7 +168,7 @@ async def start(url: str, **changes: Any) -> Ingest:
     clock = SteppedClock(START)
     settings = settings_for(url, **changes)
     service = build(settings, clock)
-    transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(service.front or service.app, raise_app_exceptions=False)
     http = httpx.AsyncClient(transport=transport, base_url="http://ingest.test")
     intake = service.app.state.ingest.intake
     return Ingest(service, http, clock, settings, [asyncio.create_task(intake.run())])

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import text
+from starlette.types import ASGIApp
 
 from common import failpoints, logging, metrics, outbox, tracing
 from common.clock import Clock, SystemClock
@@ -56,6 +57,8 @@ class Service:
     database: Database
     clock: Clock
     app: FastAPI
+    front: ASGIApp | None = None
+    """What is served in place of the application, where a route is too hot for the framework; it passes the rest on."""
     consumers: Sequence[ConsumerSpec] = ()
     timers: Mapping[str, TimerHandler] = field(default_factory=dict)
     jobs: Sequence[Periodic] = ()
@@ -130,7 +133,13 @@ async def serve(service: Service, mode: str = "all", *, stop: asyncio.Event | No
 def _work(service: Service, mode: str) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Every endless task of this mode. The relay runs in both: an accepted event must not wait for a worker."""
     listener = Listener(service.database, service.clock)
-    relay = Relay(service.database, service.settings.kafka_bootstrap_servers, service.clock, listener.on("outbox"))
+    relay = Relay(
+        service.database,
+        service.settings.kafka_bootstrap_servers,
+        service.clock,
+        listener.on("outbox"),
+        imports_per_second=service.settings.imports_per_second,
+    )
     yield "relay", _supervised(service, "relay", relay.run)
     if mode in ("all", "api"):
         for work in service.api_work:
@@ -236,7 +245,7 @@ class _Server(uvicorn.Server):
 
 def _uvicorn_config(service: Service) -> uvicorn.Config:
     return uvicorn.Config(
-        service.app,
+        service.front or service.app,
         host=service.settings.host,
         port=service.settings.port,
         log_config=None,

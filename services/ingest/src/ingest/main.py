@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 
 from common.clock import Clock
@@ -14,10 +13,11 @@ from fastapi import FastAPI
 from ingest import jobs
 from ingest.adapters.shared_domains import load_shared_domains
 from ingest.api import ROUTERS
-from ingest.config import Source
+from ingest.api.door import edged
 from ingest.feedbook import FeedBook
 from ingest.imports import Importer
 from ingest.intake import Intake
+from ingest.readers import Readers
 from ingest.reading import make_reader
 from ingest.runtime import Runtime
 from ingest.secretbook import SecretBook
@@ -31,11 +31,13 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
     database = make_database(settings, "ingest")
     sources = load_sources(settings.config_dir)
     reader = make_reader(settings.config_dir)
+    readers = Readers(settings.config_dir, reader, settings.import_processes)
     shared = load_shared_domains(settings.config_dir)
     intake = Intake(database, clock, posts=settings.queue_posts, size=settings.queue_bytes, shared=shared)
     secrets = SecretBook(database, clock, settings.sealer(), settings.secrets())
     book = FeedBook(database, clock, sources)
-    app = _app(settings, database, clock, sources)
+    webhook_limit = max((s.limit_bytes for s in sources.values()), default=1)
+    app = _app(settings, database, clock, webhook_limit)
     app.state.ingest = Runtime(
         sources=sources,
         secrets=secrets,
@@ -45,7 +47,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
         reader=reader,
         intake=intake,
         book=book,
-        importer=Importer(database, clock, reader, settings.import_chunk_lines),
+        importer=Importer(database, clock, reader, readers, settings.import_chunk_lines, shared),
         shared=shared,
     )
     return Service(
@@ -54,6 +56,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
         database=database,
         clock=clock,
         app=app,
+        front=edged(app, clock, webhook_limit),
         timers=jobs.feed_deadlines(sources),
         jobs=jobs.periodic(timedelta(days=settings.raw_retention_days)),
         api_work=[intake.run, book.run, secrets.run],
@@ -62,7 +65,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
     )
 
 
-def _app(settings: Settings, database: Database, clock: Clock, sources: Mapping[str, Source]) -> FastAPI:
+def _app(settings: Settings, database: Database, clock: Clock, webhook_limit: int) -> FastAPI:
     return create_app(
         "ingest",
         settings,
@@ -71,7 +74,7 @@ def _app(settings: Settings, database: Database, clock: Clock, sources: Mapping[
         routers=ROUTERS,
         title="Client Success Loop: ingest",
         description="Vendors' signed webhooks, history and internal tools' events become canonical client events.",
-        body_limits={"/v1/imports": None, "/v1/webhooks/": max((s.limit_bytes for s in sources.values()), default=1)},
+        body_limits={"/v1/imports": None, "/v1/webhooks/": webhook_limit},
     )
 
 

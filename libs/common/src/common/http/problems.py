@@ -78,7 +78,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(DBAPIError, _database)
     app.add_exception_handler(OSError, _database)
     app.add_exception_handler(TimeoutError, _database)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(Exception, unexpected)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -108,10 +108,11 @@ async def _database(request: Request, error: Exception) -> Response:
     if is_passing(error):
         log.warning("database_away", error=repr(error), path=request.url.path)
         return problem(503, "the database does not answer", request=request, headers={"Retry-After": "1"})
-    return await _unexpected(request, error)
+    return await unexpected(request, error)
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def unexpected(request: Request, error: Exception) -> Response:
+    """What nobody foresaw: logged whole, told as an error of ours with the request's id."""
     log.error("request_failed", path=request.url.path, exc_info=error)
     request_id = structlog.contextvars.get_contextvars().get("request_id", "")
     return problem(500, f"an error of ours; it is logged with request id {request_id}", request=request)

@@ -1,9 +1,9 @@
-"""`POST /v1/webhooks/{source}`: the hot route. Verify, take apart, submit to the group commit, answer."""
+"""`POST /v1/webhooks/{source}`: verify, take apart, submit to the group commit, answer. Served through door.py."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from common.auth import public
@@ -12,7 +12,6 @@ from common.http import PROBLEMS
 from common.http.problems import problem
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
 
 from ingest import interpret, metrics
@@ -22,24 +21,7 @@ from ingest.domain.statement import Unreadable
 from ingest.runtime import Runtime
 from ingest.sources import CATALOGUE, VENDORS, bodies, signatures
 
-
-class LeanRoute(APIRoute):
-    """A route that calls its endpoint directly: resolving dependencies would cost half of an accept.
-
-    `public()` and the models stay declared, for the OpenAPI document and for the test that looks for scopes.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        endpoint = self.endpoint
-
-        async def handle(request: Request) -> Response:
-            response: Response = await endpoint(request, request.path_params["source"])
-            return response
-
-        return handle
-
-
-router = APIRouter(tags=["webhooks"], route_class=LeanRoute)
+router = APIRouter(tags=["webhooks"])
 
 OFF_LOOP_BYTES = 16 << 10
 """Reading the words of a longer body takes long enough to be done in a thread."""
