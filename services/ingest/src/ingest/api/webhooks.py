@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from common.auth import public
@@ -12,7 +13,6 @@ from common.http import PROBLEMS
 from common.http.problems import problem
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.datastructures import Headers
 
 from ingest import interpret, metrics
 from ingest.api.models import Accepted
@@ -57,20 +57,21 @@ async def receive_webhook(request: Request, source: str) -> Response:
         return problem(404, "no source has this name", request=request)
     raw = await request.body()
     started = runtime.clock.monotonic()
+    headers = _headers(request)
     if len(raw) > known.limit_bytes:
         return _too_large(runtime, known, request)
     try:
-        body = bodies.unpack(raw, request.headers.get("content-encoding", "").strip().lower(), known.limit_bytes)
+        body = bodies.unpack(raw, headers.get("content-encoding", "").strip().lower(), known.limit_bytes)
     except bodies.TooLarge:
         return _too_large(runtime, known, request)
     except Unreadable:
         body = raw
-    refusal = _refusal(runtime, known, request, raw, body)
+    refusal = _refusal(runtime, known, request, headers, raw, body)
     if refusal is not None:
         metrics.REFUSED.labels(source, "signature").inc()
         runtime.book.refused(source, runtime.clock.now(), refusal)
         return problem(401, "the signature is wrong, missing or stale", request=request)
-    return await _accept(runtime, known, request, body, started)
+    return await _accept(runtime, known, request, headers, body, started)
 
 
 @router.head("/v1/webhooks/{source}", dependencies=[public()], include_in_schema=False)
@@ -88,8 +89,9 @@ async def greet_vendor(request: Request, source: str) -> Response:
     return Response(status_code=200)
 
 
-async def _accept(runtime: Runtime, source: Source, request: Request, body: bytes, started: float) -> Response:
-    headers = request.headers
+async def _accept(
+    runtime: Runtime, source: Source, request: Request, headers: Mapping[str, str], body: bytes, started: float
+) -> Response:
     if len(body) > OFF_LOOP_BYTES:
         now = runtime.clock.now()
         arrival = await asyncio.to_thread(interpret.arrival, source, body, headers, now, runtime.reader)
@@ -115,14 +117,17 @@ def _too_large(runtime: Runtime, source: Source, request: Request) -> Response:
     return problem(413, f"the body is over {source.limit_bytes} bytes", request=request)
 
 
-def _refusal(runtime: Runtime, source: Source, request: Request, raw: bytes, body: bytes) -> str | None:
+def _refusal(
+    runtime: Runtime, source: Source, request: Request, headers: Mapping[str, str], raw: bytes, body: bytes
+) -> str | None:
     """Why the post is not taken. A compressed body may be signed as sent or as meant; both prove the sender."""
     if source.allow_addresses and not signatures.allowed(request.client, source.allow_addresses):
         return f"{request.client.host if request.client else 'nobody'} is not among the allowed addresses"
     secrets = runtime.secrets.get(source.name, ())
     reason = "no secret is configured for this source"
-    headers = _plain(request.headers)
-    urls = _urls(runtime, source, request)
+    path, query = request.scope.get("raw_path") or request.url.path.encode(), request.scope.get("query_string", b"")
+    target = (path + (b"?" + query if query else b"")).decode("latin-1")
+    urls = _urls(source.public_url, runtime.public_url, request.scope["scheme"], headers.get("host", ""), target)
     wall = runtime.clock.wall()
     for signed in (raw, body) if raw is not body else (raw,):
         post = signatures.Request(request.method, urls, headers, signed)
@@ -136,17 +141,15 @@ def _refusal(runtime: Runtime, source: Source, request: Request, raw: bytes, bod
     return reason
 
 
-def _plain(headers: Headers) -> Mapping[str, str]:
-    """Of a header sent twice the first counts."""
-    return headers
+def _headers(request: Request) -> Mapping[str, str]:
+    """Names in lower case; of a header sent twice the first counts."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.scope["headers"])}
 
 
-def _urls(runtime: Runtime, source: Source, request: Request) -> tuple[str, ...]:
+@lru_cache(maxsize=1024)
+def _urls(configured: str, public: str, scheme: str, host: str, target: str) -> tuple[str, ...]:
     """What the vendor may have called: what is configured, else the service's public URL, or as served."""
-    if source.public_url:
-        return (source.public_url,)
-    path = request.scope.get("raw_path") or request.url.path.encode()
-    query = request.scope.get("query_string", b"")
-    target = (path + (b"?" + query if query else b"")).decode("latin-1")
-    served = f"{request.url.scheme}://{request.headers.get('host', '')}{target}"
-    return (f"{runtime.public_url}{target}", served) if runtime.public_url else (served,)
+    if configured:
+        return (configured,)
+    served = f"{scheme}://{host}{target}"
+    return (f"{public}{target}", served) if public else (served,)
