@@ -59,9 +59,34 @@ def segment(secret: str, _url: str, body: bytes, _moment: datetime) -> dict[str,
     return {"X-Signature": _hex(secret, body, hashlib.sha1)}
 
 
+def intercom(secret: str, _url: str, body: bytes, _moment: datetime) -> dict[str, str]:
+    """`sha1=` hex(HMAC-SHA1(body))."""
+    return {"X-Hub-Signature": "sha1=" + _hex(secret, body, hashlib.sha1)}
+
+
+def jira(secret: str, _url: str, body: bytes, _moment: datetime) -> dict[str, str]:
+    """`sha256=` hex(HMAC-SHA256(body))."""
+    return {"X-Hub-Signature": "sha256=" + _hex(secret, body, hashlib.sha256)}
+
+
+def pipedrive(secret: str, _url: str, _body: bytes, _moment: datetime) -> dict[str, str]:
+    """Signs nothing: HTTP Basic."""
+    return {"Authorization": basic(secret)}
+
+
+def salesforce(secret: str, _url: str, body: bytes, _moment: datetime) -> dict[str, str]:
+    """Signs nothing: HTTP Basic; an outbound message is XML."""
+    kind = {"content-type": "text/xml; charset=utf-8"} if body.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"<" else {}
+    return {"Authorization": basic(secret), **kind}
+
+
 SIGNERS: dict[str, Signer] = {
     "calendly": calendly,
     "hubspot": hubspot,
+    "intercom": intercom,
+    "jira": jira,
+    "pipedrive": pipedrive,
+    "salesforce": salesforce,
     "segment": segment,
     "slack": slack,
     "stripe": stripe,
@@ -69,6 +94,12 @@ SIGNERS: dict[str, Signer] = {
     "zendesk": zendesk,
 }
 """By vendor; a source says which vendor it is of."""
+
+
+def basic(secret: str) -> str:
+    """Basic credentials; a secret without a user is the password of any."""
+    pair = secret if ":" in secret else f"loop:{secret}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 def _stamped(secret: str, body: bytes, moment: datetime) -> str:

@@ -13,7 +13,20 @@ from pydantic import ValidationError
 from ingest import located
 from ingest.config import Source
 from ingest.domain.statement import Ignored, SourceEvent, Statement
-from ingest.sources import calendly, hubspot, mapped, segment, slack, stripe, typeform, zendesk
+from ingest.sources import (
+    calendly,
+    hubspot,
+    intercom,
+    jira,
+    mapped,
+    pipedrive,
+    salesforce,
+    segment,
+    slack,
+    stripe,
+    typeform,
+    zendesk,
+)
 from ingest.sources.replies import Reply
 from ingest.sources.signatures import Request
 
@@ -53,7 +66,11 @@ class Known:
 CATALOGUE: Mapping[str, Known] = {
     "calendly": Known(calendly, calendly.CalendlySource),
     "hubspot": Known(hubspot, hubspot.HubspotSource),
+    "intercom": Known(intercom, intercom.IntercomSource),
+    "jira": Known(jira, jira.JiraSource),
     "mapped": Known(mapped, mapped.MappedSource),
+    "pipedrive": Known(pipedrive, pipedrive.PipedriveSource),
+    "salesforce": Known(salesforce, salesforce.SalesforceSource, salesforce.reply),
     "segment": Known(segment, segment.SegmentSource),
     "slack": Known(slack, slack.SlackSource, slack.reply),
     "stripe": Known(stripe, stripe.StripeSource),

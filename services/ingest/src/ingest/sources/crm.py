@@ -99,7 +99,10 @@ def is_unlisted(owner: str, config: CrmSource) -> bool:
 def company_ref(name: str, value: str, config: CrmSource) -> Ref | None:
     """The client's name in another system, where the CRM keeps it in this property."""
     other = bodies.identifier(value) if name in config.company_refs else None
-    return Ref(*config.company_refs[name].split(":"), other) if other else None
+    if other is None:
+        return None
+    source, kind = config.company_refs[name].split(":")
+    return Ref(source, kind, other)
 
 
 def company_value(target: str, name: str, value: str, config: CrmSource, currency: str | None = None) -> object:

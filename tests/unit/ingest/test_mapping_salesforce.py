@@ -1,0 +1,440 @@
+"""Salesforce: every real body, both forms, and each trap that its documentation warns of."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from common.contracts import client
+from common.contracts.ids import derived_id
+from common.settings import REPOSITORY_CONFIG
+from ingest.domain.plan import Circumstance, Plan
+from ingest.domain.refs import Ref
+from ingest.domain.statement import Ignored, SourceEvent, Statement, Unreadable
+from ingest.domain.world import World
+from ingest.sources import CATALOGUE, load_sources, salesforce
+from ingest.sources.salesforce import SalesforceSource
+from ingest.sources.salesforce_forms import long_id
+from ingest.sources.signatures import Refusal, Request
+from loopctl.signing import SIGNERS, basic
+
+from tests.unit.ingest.test_mapping_conversations import PAYLOADS, said, shared, told
+
+SOURCES = load_sources(REPOSITORY_CONFIG)
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+ACCOUNT, CONTACT, DEAL, CASE = "001xx000003D8i1AAC", "003xx000004TmiQAAS", "006xx000001SvWYAA0", "500xx000000bVbMAAU"
+DAY = 1_772_442_000_000
+"""2026-03-02T09:00:00Z in milliseconds."""
+SALESFORCE = SalesforceSource.model_validate(SOURCES["salesforce"].model_dump())
+EXPECTED: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
+    "cdc_account_create_docs.json": [
+        (
+            "salesforce:account:<record_ID>",
+            "client_registered",
+            {"name": "Acme", "refs": [{"source": "salesforce", "kind": "account", "id": "<record_ID>"}]},
+        )
+    ],
+    "outbound_message_account.xml": [
+        (
+            f"salesforce:account:{ACCOUNT}",
+            "client_registered",
+            {"refs": [{"source": "salesforce", "kind": "account", "id": ACCOUNT}]},
+        ),
+        (f"salesforce:account:{ACCOUNT}", "client_updated", {"name": "New Account From Webhook"}),
+    ],
+}
+
+
+@shared
+@pytest.mark.parametrize("file", EXPECTED)
+def test_a_real_body_says_what_we_say_it_says(file: str) -> None:
+    assert told("salesforce", (PAYLOADS / "salesforce" / file).read_bytes()) == EXPECTED[file]
+
+
+@shared
+def test_every_body_has_an_expectation() -> None:
+    assert {file.name for file in (PAYLOADS / "salesforce").glob("*")} == set(EXPECTED)
+
+
+def change(kind: str, change_type: str, fields: dict[str, Any] | None = None, **header: Any) -> dict[str, Any]:
+    ids = {"Account": ACCOUNT, "Contact": CONTACT, "Opportunity": DEAL, "Case": CASE}
+    told_by = {"entityName": kind, "changeType": change_type, "recordIds": [ids.get(kind, "a0Bxx0000000001AAA")],
+               "commitTimestamp": DAY, "transactionKey": "t-1", "sequenceNumber": 1, **header}  # fmt: skip
+    return {"ChangeEventHeader": told_by, **(fields or {})}
+
+
+def soap(*things: tuple[str, str, dict[str, str]], org: str = "00Dxx0000001gEREAY", head: str = "") -> bytes:
+    """(notification id, type, fields) …"""
+    shown = "".join(
+        f'<Notification><Id>{key}</Id><sObject xsi:type="sf:{kind}" xmlns:sf="urn:sobject.enterprise.soap.sforce.com">'
+        + "".join(f"<sf:{name}>{value}</sf:{name}>" for name, value in fields.items())
+        + "</sObject></Notification>"
+        for key, kind, fields in things
+    )
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>{head}<soapenv:Envelope'
+        ' xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"'
+        ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body>'
+        '<notifications xmlns="http://soap.sforce.com/2005/09/outbound">'
+        f'<OrganizationId>{org}</OrganizationId><SessionId xsi:nil="true"/>{shown}</notifications>'
+        "</soapenv:Body></soapenv:Envelope>"
+    ).encode()
+
+
+def one(source: str, body: Any, **options: Any) -> Statement:
+    [statement] = said(source, body, **options)
+    assert isinstance(statement, Statement), statement
+    return statement
+
+
+def sf_events(body: Any, **options: Any) -> list[SourceEvent]:
+    config = SalesforceSource.model_validate({**SOURCES["salesforce"].model_dump(), **options})
+    return salesforce.split(body if isinstance(body, bytes) else json.dumps(body).encode(), {}, config)
+
+
+def test_up_to_a_hundred_notifications_come_in_one_message_each_with_its_own_key() -> None:
+    body = soap(*((f"04l{n:015d}", "Account", {"Id": f"001{n:015d}", "Name": f"Client {n}"}) for n in range(100)))
+    events = sf_events(body)
+    assert [event.key for event in events] == [f"04l{n:015d}" for n in range(100)]
+    assert len({ref for name in told("salesforce", body) for ref in [name[0]]}) == 100
+    rest = salesforce.join([event.body for event in events[40:42]])
+    assert [event.key for event in sf_events(rest)] == ["04l" + f"{n:015d}" for n in (40, 41)]
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        '<!DOCTYPE a [<!ENTITY l "ha"><!ENTITY m "&l;&l;&l;&l;">]>',
+        '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>',
+        '<!DOCTYPE a SYSTEM "http://example.com/a.dtd">',
+    ],
+)
+def test_entity_bombs_are_refused_unread_and_acknowledged_all_the_same(bomb: str) -> None:
+    body = soap(("04l1", "Account", {"Id": ACCOUNT}), head=bomb)
+    with pytest.raises(Unreadable):
+        sf_events(body)
+    answer = salesforce.reply(body)
+    assert answer is not None, "what is quarantined is durable: Salesforce is not to send it for 24 hours"
+    assert b"<Ack>true</Ack>" in answer.body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<", b"<a/>", b"<?xml version='1.0' encoding='nonsense'?><a/>", b"<a>\x00</a>", b"<a>&#xD800;</a>",
+     b"<a>\xff</a>", b"\xef\xbb\xbf  <Notification/>", b"<n><Notification><Id>1</Id></Notification></n>",
+     b"<Notification>" * 50_000, b"<a>" * 100_000 + b"</a>" * 100_000, "<a>".encode("utf-16")],
+)  # fmt: skip
+def test_broken_xml_is_unreadable_and_nothing_else(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        sf_events(body)
+
+
+def test_only_a_message_in_xml_gets_the_answer_in_xml() -> None:
+    assert salesforce.reply(b'{"a": 1}') is None
+    assert CATALOGUE["salesforce"].reply is salesforce.reply
+    assert salesforce.reply(b"\xef\xbb\xbf\n<a/>") is not None
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda event: event,
+        lambda event: [event],
+        lambda event: {"schema": "s", "payload": event, "event": {"replayId": 6}},
+        lambda event: {"data": {"schema": "s", "payload": event}, "channel": "/data/AccountChangeEvent"},
+        lambda event: {"detail-type": "AccountChangeEvent", "detail": {"payload": event}},
+    ],
+)
+def test_a_change_event_is_read_however_a_forwarder_wraps_it(wrap: Any) -> None:
+    [(ref, name, data)] = told("salesforce", wrap(change("Account", "CREATE", {"Name": "Acme", "Industry": "Food"})))
+    assert (ref, name) == (f"salesforce:account:{ACCOUNT}", "client_registered")
+    assert (data["name"], data["industry"]) == ("Acme", "Food")
+
+
+def test_a_change_told_of_several_records_is_an_event_for_each() -> None:
+    body = change("Account", "UPDATE", {"Industry": "Food"}, recordIds=["001A", "001B"], changedFields=["Industry"])
+    assert told("salesforce", body) == [
+        ("salesforce:account:001A", "client_updated", {"industry": "Food"}),
+        ("salesforce:account:001B", "client_updated", {"industry": "Food"}),
+    ]
+    assert [e.key for e in sf_events(body)] == ["t-1:1:Account:001A", "t-1:1:Account:001B"]
+    [rest] = sf_events(salesforce.join([sf_events(body)[1].body]))
+    assert rest.key == "t-1:1:Account:001B", "what an erasure leaves keeps its key"
+
+
+def test_gap_events_say_no_more_than_they_know() -> None:
+    [(_, name, data)] = told("salesforce", change("Account", "GAP_CREATE"))
+    assert (name, set(data)) == ("client_registered", {"refs"})
+    assert one("salesforce", change("Contact", "GAP_DELETE")).contact is not None
+    for body in (
+        change("Account", "GAP_UPDATE"),
+        change("Account", "GAP_OVERFLOW", recordIds=["000000000000000AAA"]),
+        change("Account", "UPDATE", {"Name": "x"}, recordIds=["001*"]),
+        change("Case", "GAP_CREATE"),
+        change("Opportunity", "GAP_CREATE"),
+    ):
+        [ignored] = said("salesforce", body)
+        assert isinstance(ignored, Ignored), body
+        assert not ignored.unknown
+
+
+def test_a_field_that_cannot_be_read_does_not_hold_up_the_client() -> None:
+    """The creation counts; the field is quarantined alone, and read when `tiers` is mended."""
+    fields = {"Name": "Acme", "Client_Tier__c": "Platinum", "Website": "no domain"}
+    for body, kind in (
+        (change("Account", "CREATE", fields), "Account.CREATE"),
+        (soap(("04l1", "Account", {"Id": ACCOUNT, **fields})), "Account.MESSAGE"),
+    ):
+        events = sf_events(body)
+        assert [event.kind for event in events] == [kind, "Account.UPDATE", "Account.UPDATE"]
+        assert len({event.key for event in events}) == 3
+        created = salesforce.interpret(events[0], SALESFORCE)
+        assert isinstance(created, list)
+        assert created[0].creates
+        with pytest.raises(Unreadable, match="Platinum"):
+            salesforce.interpret(events[1], SALESFORCE)
+        mended = SalesforceSource.model_validate({**SALESFORCE.model_dump(), "tiers": {"Platinum": "strategic"}})
+        replayed = salesforce.interpret(events[1], mended)
+        assert isinstance(replayed, list)
+        assert replayed[0].data == client.ClientUpdated(tier=client.Tier.STRATEGIC)
+        again = sf_events(salesforce.join([event.body for event in events]))
+        assert {event.key for event in again} == {event.key for event in events}
+
+
+def test_enriched_fields_are_not_news_and_nulls_are_no_values() -> None:
+    body = change("Account", "UPDATE", {"Name": "Acme", "Industry": "Food", "MRR__c": None},
+                  changedFields=["Industry", "MRR__c", "LastModifiedDate"])  # fmt: skip
+    assert told("salesforce", body) == [(f"salesforce:account:{ACCOUNT}", "client_updated", {"industry": "Food"})]
+    [ignored] = said("salesforce", change("Account", "UPDATE", {"Name": "Acme"}, changedFields=["Phone"]))
+    assert isinstance(ignored, Ignored)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("MRR__c", 1250.5, {"mrr": {"amount": 125050, "currency": "USD"}}),
+        ("Website", "https://www.acme.example/x", {"domain": "acme.example"}),
+        ("Client_Tier__c", "Enterprise", {"tier": "strategic"}),
+        ("Renewal_Date__c", "2026-12-31", {"renewal_on": "2026-12-31"}),
+        ("Renewal_Date__c", 1_798_675_200_000, {"renewal_on": "2026-12-31"}),
+        ("Key_Features__c", "reports;automation", {"key_features": ["reports", "automation"]}),
+        ("Is_Test_Client__c", True, {"test": True}),
+        ("Seats__c", 40.0, {"seats": 40}),
+        ("CSM_Email__c", "Maya@Ours.example", {"csm_email": "maya@ours.example"}),
+    ],
+)
+def test_account_fields_become_fields_of_ours(field: str, value: Any, expected: dict[str, Any]) -> None:
+    body = change("Account", "UPDATE", {field: value}, changedFields=[field])
+    assert told("salesforce", body) == [(f"salesforce:account:{ACCOUNT}", "client_updated", expected)]
+
+
+def test_a_records_own_currency_counts() -> None:
+    body = change("Account", "UPDATE", {"MRR__c": 100, "CurrencyIsoCode": "JPY"}, changedFields=["MRR__c"])
+    assert told("salesforce", body)[0][2] == {"mrr": {"amount": 100, "currency": "JPY"}}
+
+
+def test_other_systems_ids_are_linked_and_unlisted_owners_are_not_said() -> None:
+    fields = {"Name": "Acme", "OwnerId": "005xx000001SvWY", "Stripe_Customer_Id__c": "cus_9"}
+    registered, linked = said("salesforce", change("Account", "CREATE", fields))
+    assert registered.data.csm_email is None
+    assert (linked.data, linked.links) == (None, (Ref("stripe", "customer", "cus_9"),))
+    [owned, _] = said(
+        "salesforce", change("Account", "CREATE", fields), owners={"005xx000001SvWY": "maya@ours.example"}
+    )
+    assert owned.data.csm_email == "maya@ours.example"
+
+
+def test_a_message_need_not_create_and_a_deleted_account_is_no_lost_client() -> None:
+    body = soap(("04l1", "Account", {"Id": ACCOUNT, "Name": "Acme"}))
+    assert [name for _, name, _ in told("salesforce", body, messages_create=False)] == ["client_updated"]
+    [ignored] = said("salesforce", change("Account", "DELETE"))
+    assert isinstance(ignored, Ignored)
+    assert [name for _, name, _ in told("salesforce", change("Account", "UNDELETE", {"Name": "Acme"}))] == [
+        "client_registered",
+        "client_updated",
+    ]
+
+
+def test_our_own_write_back_is_dropped() -> None:
+    origin = "com/salesforce/api/rest/60.0;client=3MVG9"
+    body = change("Account", "UPDATE", {"Name": "x"}, changedFields=["Name"], changeOrigin=origin)
+    assert isinstance(said("salesforce", body, own_client="3MVG9")[0], Ignored)
+    assert isinstance(said("salesforce", body, own_client="3MVG")[0], Statement)
+
+
+def test_contacts_belong_to_their_account_and_go_with_it() -> None:
+    name = {"Salutation": "Ms.", "FirstName": "Ada", "LastName": "Okafor"}
+    fields = {"Name": name, "Email": "ada@acme.example", "AccountId": ACCOUNT, "Buying_Role__c": "End User;Champion"}
+    added = one("salesforce", change("Contact", "CREATE", fields))
+    assert added.refs == (Ref("salesforce", "account", ACCOUNT), Ref("salesforce", "contact", CONTACT))
+    assert added.links == (Ref("salesforce", "contact", CONTACT),)
+    assert added.moves
+    assert added.contact is not None
+    assert (added.contact.contact_id, added.contact.first_name, added.contact.role) == (CONTACT, "Ada", "champion")
+    assert added.hints == {"email": "ada@acme.example"}
+    renamed = change("Contact", "UPDATE", {"Name": {"LastName": "Ode"}}, changedFields=["Name.LastName"])
+    told_again = one("salesforce", renamed)
+    assert told_again.contact is not None
+    assert (told_again.contact.first_name, told_again.contact.last_name) == (None, "Ode")
+    for gone in (
+        change("Contact", "DELETE"),
+        change("Contact", "UPDATE", {"AccountId": None}, changedFields=["AccountId"]),
+    ):
+        left = one("salesforce", gone).contact
+        assert left is not None
+        assert left.left
+    [ignored] = said("salesforce", change("Contact", "UPDATE", {"Phone": "1"}, changedFields=["Phone"]))
+    assert isinstance(ignored, Ignored)
+    message = soap(("04l1", "Contact", {"Id": CONTACT, "AccountId": ACCOUNT[:15], "LastName": "Okafor"}))
+    assert one("salesforce", message).refs[0].id == ACCOUNT, "15 characters name the same account as 18"
+
+
+def test_ids_of_15_and_18_characters_are_one() -> None:
+    assert long_id("001xx000003D8i1") == "001xx000003D8i1AAC"
+    assert long_id("001xx000003D8i1AAC") == "001xx000003D8i1AAC"
+    assert long_id("<record_ID>") == "<record_ID>"
+
+
+def test_a_won_opportunity_is_a_contract_of_the_account_that_its_creation_named() -> None:
+    """Change events name the account once; the plan remembers it."""
+    created = change("Opportunity", "CREATE", {"AccountId": ACCOUNT, "StageName": "Prospecting", "Type": "New"})
+    won = change("Opportunity", "UPDATE", {"StageName": "Closed Won"}, changedFields=["StageName"], sequenceNumber=2)
+    plan = Plan(World())
+    bodies = [change("Account", "CREATE", {"Name": "Acme"}, transactionKey="t-0"), created, won]
+    for nth, statement in enumerate(s for body in bodies for s in said("salesforce", body)):
+        plan.take(statement, Circumstance("salesforce", derived_id("test", nth), nth, NOW))
+    signed = [event for event in plan.events if isinstance(event.data, client.ContractSigned)]
+    assert [(event.subject, event.data.contract_id) for event in signed] == [(plan.events[0].subject, DEAL)]
+
+
+def test_stages_may_mean_something_else_by_type_and_never_by_guessing() -> None:
+    stages = {
+        "Closed Won": "contract_signed",
+        "Closed Won@Renewal": "contract_renewed",
+        "Closed Lost@Renewal": "contract_cancelled",
+    }
+    fields = {"mrr__c": "mrr", "Ends__c": "ends_on"}
+
+    def deal(stage: str, **more: Any) -> Any:
+        body = change(
+            "Opportunity", "UPDATE", {"StageName": stage, "AccountId": ACCOUNT, **more}, changedFields=["StageName"]
+        )
+        return said("salesforce", body, deal_stages=stages, deal_fields=fields, loss_reason_property="Loss__c")[0]
+
+    renewed = deal("Closed Won", Type="Renewal", mrr__c=900, Ends__c="2027-03-01").data
+    assert isinstance(renewed, client.ContractRenewed)
+    assert renewed.model_dump(mode="json", exclude_none=True) == {
+        "contract_id": DEAL, "starts_on": "2026-03-02", "ends_on": "2027-03-01",
+        "mrr": {"amount": 90000, "currency": "USD"},
+    }  # fmt: skip
+    assert isinstance(deal("Closed Won", Type="New Business").data, client.ContractSigned)
+    lost = deal("Closed Lost", Type="Renewal", Loss__c="price").data
+    assert lost.model_dump(mode="json", exclude_none=True) == {
+        "contract_id": DEAL, "effective_on": "2026-03-02", "reason": "price"
+    }  # fmt: skip
+    assert isinstance(deal("Closed Lost", Type="New Business"), Ignored)
+    with pytest.raises(Unreadable, match="enrich"):
+        deal("Closed Won")
+
+
+def test_a_case_is_a_ticket_and_an_agents_words_are_nobodys_mood() -> None:
+    fields = {"AccountId": ACCOUNT, "ContactId": CONTACT, "Subject": "Broken", "Description": "It fails.",
+              "Priority": "Critical", "Status": "New"}  # fmt: skip
+    mailed = one("salesforce", change("Case", "CREATE", {**fields, "Origin": "Email"}))
+    assert mailed.data == client.TicketOpened(ticket_id=CASE, priority=client.Priority.URGENT, contact_id=CONTACT)
+    assert mailed.text == "Broken\nIt fails."
+    assert mailed.links == (Ref("salesforce", "case", CASE),)
+    assert one("salesforce", change("Case", "CREATE", {**fields, "Origin": "Phone"})).text is None
+    closed = one("salesforce", change("Case", "UPDATE", {"Status": "Closed"}, changedFields=["Status"]))
+    assert closed.data == client.TicketResolved(ticket_id=CASE, status="closed")
+    raised = one("salesforce", change("Case", "UPDATE", {"Priority": "High"}, changedFields=["Priority"]))
+    assert raised.data == client.TicketUpdated(ticket_id=CASE, priority=client.Priority.HIGH)
+    assert isinstance(
+        said("salesforce", change("Case", "UPDATE", {"Subject": "x"}, changedFields=["Subject"]))[0], Ignored
+    )
+    assert one("salesforce", change("Case", "DELETE")).data == client.TicketResolved(ticket_id=CASE, status="deleted")
+
+
+def test_a_message_of_a_case_is_new_if_the_case_is() -> None:
+    def case(changed: str) -> Statement:
+        fields = {"Id": CASE, "Status": "New", "CreatedDate": "2026-03-02T09:00:00.000Z", "LastModifiedDate": changed}
+        return one("salesforce", soap(("04l1", "Case", fields)))
+
+    assert isinstance(case("2026-03-02T09:00:01.000Z").data, client.TicketOpened)
+    later = case("2026-03-02T11:00:00.000Z")
+    assert later.data == client.TicketUpdated(ticket_id=CASE, status="new")
+    assert later.time == datetime(2026, 3, 2, 11, tzinfo=UTC)
+
+
+def test_mail_and_comments_on_cases() -> None:
+    mail = {"ParentId": CASE, "Incoming": True, "TextBody": "Still broken!"}
+    theirs = one("salesforce", change("EmailMessage", "CREATE", mail))
+    assert theirs.data == client.TicketUpdated(ticket_id=CASE, author=client.Author.CLIENT)
+    assert theirs.text == "Still broken!"
+    ours = one("salesforce", change("EmailMessage", "CREATE", {**mail, "Incoming": False}))
+    assert (ours.data, ours.text) == (client.TicketUpdated(ticket_id=CASE, author=client.Author.US), None)
+    comment = one(
+        "salesforce", change("CaseComment", "CREATE", {"ParentId": CASE, "CommentBody": "Hi", "IsPublished": True})
+    )
+    assert (comment.data, comment.text) == (client.TicketUpdated(ticket_id=CASE), None)
+    internal = change("CaseComment", "CREATE", {"ParentId": CASE, "IsPublished": False})
+    assert isinstance(said("salesforce", internal)[0], Ignored)
+
+
+def test_calendar_events_of_listed_types_are_meetings() -> None:
+    fields = {"Type": "QBR", "AccountId": ACCOUNT, "WhoId": CONTACT, "WhatId": DEAL, "OwnerId": "005A",
+              "StartDateTime": "2026-03-05T14:00:00.000Z", "EndDateTime": "2026-03-05T15:00:00.000Z"}  # fmt: skip
+    scheduled = one("salesforce", change("Event", "CREATE", fields), owners={"005A": "maya@ours.example"})
+    assert [ref.kind for ref in scheduled.refs] == ["account", "opportunity", "contact", "event"]
+    assert scheduled.data == client.MeetingScheduled(
+        meeting_id="a0Bxx0000000001AAA", kind=client.MeetingKind.QBR, starts_at=datetime(2026, 3, 5, 14, tzinfo=UTC),
+        ends_at=datetime(2026, 3, 5, 15, tzinfo=UTC), attendees=(CONTACT, "maya@ours.example"),
+    )  # fmt: skip
+    assert isinstance(said("salesforce", change("Event", "CREATE", {**fields, "Type": "Email"}))[0], Ignored)
+    gone = one("salesforce", change("Event", "DELETE", fields)).data
+    assert isinstance(gone, client.MeetingCancelled)
+    assert gone.notice_hours == 77
+
+
+def test_types_that_say_nothing_are_known_and_others_are_unknown() -> None:
+    assert not said("salesforce", change("Lead", "CREATE"))[0].unknown
+    assert said("salesforce", change("Employee__c", "CREATE"))[0].unknown
+
+
+def posted(body: bytes, headers: dict[str, str]) -> Request:
+    return Request("POST", ("https://x.example/hook",), {k.lower(): v for k, v in headers.items()}, body)
+
+
+@pytest.mark.parametrize("vendor", ["salesforce", "pipedrive"])
+def test_who_signs_nothing_shows_credentials_or_the_secret_header(vendor: str) -> None:
+    verify, config = CATALOGUE[vendor].module.verify, SOURCES[vendor]
+    verify(posted(b"{}", SIGNERS[vendor]("user:password", "", b"{}", NOW)), b"user:password", NOW, config)
+    verify(posted(b"{}", {"X-CSL-Secret": "s3cret"}), b"s3cret", NOW, config)
+    for headers in (
+        {},
+        {"Authorization": basic("other")},
+        {"Authorization": "Bearer s3cret"},
+        {"X-CSL-Secret": "S3cret"},
+    ):
+        with pytest.raises(Refusal):
+            verify(posted(b"{}", headers), b"s3cret", NOW, config)
+
+
+def test_a_message_of_another_org_is_refused() -> None:
+    config = SalesforceSource.model_validate({**SALESFORCE.model_dump(), "organization_id": "00Dxx0000001gER"})
+    own, other = (
+        soap(("04l1", "Account", {"Id": ACCOUNT})),
+        soap(("04l1", "Account", {"Id": ACCOUNT}), org="00Dxx0000009zzz"),
+    )
+    salesforce.verify(posted(own, {"X-CSL-Secret": "s"}), b"s", NOW, config)
+    salesforce.verify(posted(b'{"a": 1}', {"X-CSL-Secret": "s"}), b"s", NOW, config)
+    salesforce.verify(posted(b"<broken", {"X-CSL-Secret": "s"}), b"s", NOW, config)
+    with pytest.raises(Refusal, match="another org"):
+        salesforce.verify(posted(other, {"X-CSL-Secret": "s"}), b"s", NOW, config)
+
+
+def test_loop_send_posts_xml_as_xml() -> None:
+    assert SIGNERS["salesforce"]("s", "", b"<a/>", NOW)["content-type"].startswith("text/xml")
+    assert "content-type" not in SIGNERS["salesforce"]("s", "", b"{}", NOW)
