@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from ingest.api import clients, events, imports, quarantine, secrets, sources, unmatched, webhooks
+from ingest.api import clients, events, imports, quarantine, secrets, sources, tracking, unmatched, webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
     webhooks.router,
+    tracking.router,
     events.router,
     imports.router,
     clients.router,
