@@ -58,7 +58,12 @@ def spots(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @st.composite
 def bent(draw: st.DrawFn) -> tuple[str, Any]:
     name, value = draw(st.sampled_from(REAL))
-    value = copy.deepcopy(value)
+    return name, bend(draw, value)
+
+
+def bend(draw: st.DrawFn, whole: Any) -> Any:
+    """The value with one to four of its parts dropped, retyped, nested or doubled."""
+    value = copy.deepcopy(whole)
     for _ in range(draw(st.integers(1, 4))):
         found = [spot for spot in spots(value) if spot]
         if not found:
@@ -78,7 +83,7 @@ def bent(draw: st.DrawFn) -> tuple[str, Any]:
                 parent.append(copy.deepcopy(parent[last]))
             case _:
                 parent[f"{last}2"] = parent[last]
-    return name, value
+    return value
 
 
 def fate_of(arrival: Arrival, item: Item, plan: Plan) -> str:

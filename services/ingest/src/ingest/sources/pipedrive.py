@@ -66,6 +66,8 @@ def split(body: bytes, headers: Mapping[str, str], config: PipedriveSource) -> l
     """One event; a property of an organisation that cannot be read stands alone, so that the others count."""
     value = bodies.parse(body)
     items = value if isinstance(value, list) else [value]
+    if not items:
+        raise Unreadable("an empty list")
     found: list[SourceEvent] = []
     for item in items:
         if not isinstance(item, dict) or not isinstance(item.get("meta"), dict):

@@ -62,6 +62,8 @@ def events(body: bytes) -> Iterator[SourceEvent]:
         yield from (_notified(item) for item in notifications)
         return
     value = bodies.parse(body)
+    if value == []:
+        raise Unreadable("an empty list")
     for item in value if isinstance(value, list) else [value]:
         yield from _told(item)
 
