@@ -1,5 +1,8 @@
 """Outbox → Kafka. One active relay a service (advisory lock), rows in order, at least once, nothing lost.
 
+Live events go first, and imports at a limited rate: once on Kafka, history stands before the live events that follow,
+and who consumes them at leisure would answer late.
+
 Per client the order of unsent ids is commit order, because writers hold the client's row. A high-water mark would
 lose rows: ids are drawn before they are committed.
 """
@@ -35,9 +38,15 @@ IDLE_SESSION_TIMEOUT = "5s"
 MAX_REQUEST_BYTES = 4 << 20
 TOO_LARGE = (MessageSizeTooLargeError, RecordTooLargeError)
 
+IMPORTS_PER_SECOND = 2000
+IMPORT_ROWS = 250
+"""Imports sent at once: a live event that follows them in its partition does not wait long for its consumers."""
+
 _SELECT = """
-SELECT u.seq, u.day, o.topic, o.key, o.headers, o.body
-FROM (SELECT seq, day, lane FROM outbox_unsent ORDER BY lane, seq LIMIT $1) u
+SELECT u.seq, u.day, u.lane, o.topic, o.key, o.headers, o.body
+FROM ((SELECT seq, day, lane FROM outbox_unsent WHERE lane = 0 ORDER BY seq LIMIT $1)
+      UNION ALL
+      (SELECT seq, day, lane FROM outbox_unsent WHERE lane = 1 ORDER BY seq LIMIT $2)) u
 JOIN outbox o ON o.day = u.day AND o.seq = u.seq
 ORDER BY u.lane, u.seq
 """
@@ -49,13 +58,23 @@ DELETE FROM outbox_unsent u WHERE NOT EXISTS (SELECT 1 FROM outbox o WHERE o.day
 class Relay:
     """Sends the outbox of one service."""
 
-    def __init__(self, database: Database, bootstrap: str, clock: Clock, woken: asyncio.Event) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bootstrap: str,
+        clock: Clock,
+        woken: asyncio.Event,
+        *,
+        imports_per_second: int = IMPORTS_PER_SECOND,
+    ) -> None:
         self._database = database
         self._bootstrap = bootstrap
         self._clock = clock
         self._woken = woken
         self._service = database.schema
         self._measured = float("-inf")
+        self._imports_per_second = imports_per_second
+        self._imports_due = float("-inf")
 
     async def run(self) -> None:
         """Relay for ever; broker or database away means waiting and starting over."""
@@ -98,9 +117,9 @@ class Relay:
         log.info("relay_active")
         try:
             while True:
-                sent = await self._send_some(connection, producer)
-                if sent < ROWS:
-                    await wait(self._woken, self._clock, POLL)
+                more_in = await self._send_some(connection, producer)
+                if more_in > 0:
+                    await wait(self._woken, self._clock, more_in)
                     await self._clock.sleep(COALESCE)
         finally:
             # A broker that is away would hold the flush for ever; what it has not acknowledged stays unsent.
@@ -118,20 +137,30 @@ class Relay:
             if not work.done():
                 work.cancel()
 
-    async def _send_some(self, connection: asyncpg.Connection[Any], producer: AIOKafkaProducer) -> int:
-        rows = await connection.fetch(_SELECT, ROWS)
+    async def _send_some(self, connection: asyncpg.Connection[Any], producer: AIOKafkaProducer) -> float:
+        """Send what may be sent now; wall seconds until there may be more without anybody saying so."""
+        began = self._clock.monotonic()
+        importing = began >= self._imports_due
+        rows = await connection.fetch(_SELECT, ROWS, IMPORT_ROWS if importing else 0)
         if rows:
             failpoints.reach("before_produce")
             work = asyncio.ensure_future(self._produce(producer, rows))
             sent, parked = await self._pinging(connection, work)
             failpoints.reach("after_produce")
             await self._book(connection, sent, parked)
-        elif await connection.fetchval("SELECT count(*) FROM outbox_unsent"):
+        elif importing and await connection.fetchval("SELECT count(*) FROM outbox_unsent"):
             await connection.execute(_GONE)
-        if self._clock.monotonic() - self._measured >= MEASURE_EVERY:
-            self._measured = self._clock.monotonic()
+        now = self._clock.monotonic()
+        if now - self._measured >= MEASURE_EVERY:
+            self._measured = now
             await self._measure(connection)
-        return len(rows)
+        imports = sum(row["lane"] for row in rows)
+        if imports:
+            self._imports_due = began + imports / self._imports_per_second
+        if len(rows) - imports >= ROWS:
+            return 0
+        due_in = self._imports_due - now
+        return max(due_in, COALESCE) if imports or due_in > 0 else POLL
 
     async def _produce(
         self, producer: AIOKafkaProducer, rows: Sequence[Any]

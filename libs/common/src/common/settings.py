@@ -31,6 +31,8 @@ class ServiceSettings(BaseSettings):
     consumer_instance: str = ""
     """Stable name of this replica among its group (static membership); empty: a dynamic member."""
     session_timeout_ms: int = 6000
+    imports_per_second: int = Field(default=2000, gt=0)
+    """History that goes to Kafka a second: more makes live events wait for their consumers behind it."""
     jwt_secret: SecretStr = SecretStr(LOCAL_JWT_SECRET)
     jwt_jwks_url: str = ""
     jwt_issuer: str = ""

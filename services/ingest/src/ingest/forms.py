@@ -22,8 +22,10 @@ PREFIX = "csl.client."
 BODIES: Mapping[str, type[client.ClientEvent]] = {body.TYPE: body for body in client.EVENTS}
 OURS = (client.ClientErased, client.ContactErased, client.ClientsMerged, client.ClientsUnmerged, client.ImportFinished)
 """What only ingest itself says, through routes of their own."""
+NAMING = (client.ClientRegistered, client.ClientUpdated)
 DEFAULT_SOURCE = "api"
 MAX_TEXT = 200_000
+_HINTS = frozenset({"name", "domain", "email"})
 _SOURCE = re.compile(r"[\w.:/+@-]{1,200}")
 
 
@@ -49,7 +51,7 @@ def read(value: Any, *, imported: bool) -> Form:
     subject = _subject(value, data, body)
     client_id, refs = (subject, ()) if isinstance(subject, UUID) else (None, (subject,))
     said = _body(body, data, refs)
-    named = tuple(Ref(r.source, r.kind, r.id) for r in getattr(said, "refs", None) or ())
+    named = tuple(Ref(r.source, r.kind, r.id) for r in said.refs or ()) if isinstance(said, NAMING) else ()
     creates = isinstance(said, client.ClientRegistered)
     statement = Statement(
         refs=tuple(dict.fromkeys((*refs, *(named if creates else ())))),
@@ -153,4 +155,5 @@ def _body(body: type[client.ClientEvent], data: dict[str, Any], refs: tuple[Ref,
 
 
 def _hints(said: client.ClientEvent) -> dict[str, str]:
-    return {name: value for name in ("name", "domain", "email") if (value := getattr(said, name, None))}
+    known = type(said).model_fields.keys() & _HINTS  # asking a model for what it lacks is slow
+    return {name: value for name in known if (value := getattr(said, name))}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -19,38 +19,45 @@ from common.db import Database
 from common.faults import is_passing
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ingest import accept, forms, metrics
+from ingest import accept, metrics
+from ingest.domain.history import MAX_SEQUENCE, PER_LINE, Brief, Telling, naming
 from ingest.domain.plan import Circumstance, Fate, Plan
-from ingest.domain.reading import Reader, with_reading
-from ingest.domain.statement import Statement, Unreadable
+from ingest.domain.reading import Reader
+from ingest.domain.shared import SharedDomains
+from ingest.lines import Line, Read, parse, told
+from ingest.readers import Readers
 from ingest.repository import importing, loading, saving
-from ingest.sources import bodies
 
-MAX_LINE = 1 << 20
 MAX_AGE_OF_LIVE = 0.5
 """Wall seconds that live events may wait for Kafka before an import holds back."""
-MAX_UNSENT = 20_000
-"""Imported events that may wait for Kafka: beyond it the disk would fill for nothing."""
-PER_LINE = 8
-"""Room in `sequence` for a line and what is inferred from its words: lines of equal time keep their order."""
-MAX_SEQUENCE = 2**31 - 1
+MAX_UNSENT = 500_000
+"""Imported events that may wait for Kafka: while it is away, the disk must not fill."""
 HOLD = 0.1
 HOLDS = 50
+LOOK_EVERY = 0.25
+"""Wall seconds between two looks at what waits."""
+MAX_CHUNK_BYTES = 4 << 20
+READ_HERE = 2
+"""Chunks of an import that are read in this process, before others are worth their start."""
+AHEAD = 2
+"""Chunks that are read while one is written."""
 ATTEMPTS = 5
 FINISH_AT_ONCE = 500
+ERASED = ("skipped", "this client was erased")
 REPORTED = 1000
 """Refused and skipped lines in the answer; all of them are kept, see GET /v1/imports/{id}/lines."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line, parsed; `refused` says why not."""
+class Raw:
+    """Lines as they came, numbered from `first`."""
 
-    number: int
-    source: str = ""
-    event_id: UUID | None = None
-    statements: tuple[Statement, ...] = ()
-    refused: str | None = None
+    first: int
+    lines: Sequence[bytes]
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.lines) - 1
 
 
 @dataclass(slots=True)
@@ -66,6 +73,10 @@ class Chunk:
         self.told.append((number, outcome, reason))
 
 
+def overlapping(source: str) -> tuple[str, str]:
+    return "skipped", f"{source} already spoke live at that time"
+
+
 @dataclass(frozen=True)
 class Importer:
     """Imports, one request each."""
@@ -73,71 +84,58 @@ class Importer:
     database: Database
     clock: Clock
     reader: Reader
+    readers: Readers
     chunk_lines: int
+    shared: SharedDomains | None = None
 
     async def run(
-        self, import_id: UUID, lines: AsyncIterator[bytes], *, by: str, recreate: bool = False, first: int = 1
+        self, import_id: UUID, raws: AsyncIterator[bytes], *, by: str, recreate: bool = False, first: int = 1
     ) -> importing.Report:
-        """Import all lines; the report comes with the last one. A repeated line counts as repeated, nothing more."""
+        """Import all lines; the report comes with the last one. A repeated line counts as repeated, nothing more.
+
+        While a chunk is written, the next ones are read; they are written in the order of the file.
+        """
         async with self.database.transaction() as session:
             await importing.begin(session, import_id, by=by, at=self.clock.now())
-        number, batch = first - 1, list[tuple[int, bytes]]()
-        async for raw in lines:
-            number += 1
-            if raw.strip():
-                batch.append((number, raw))
-            if len(batch) >= self.chunk_lines:
-                await self._chunk(import_id, batch, recreate)
-                batch = []
-        if batch:
-            await self._chunk(import_id, batch, recreate)
+        async with self.readers.during_an_import():
+            await self._write(_Writer(self, import_id, recreate), self._chunks(raws, first))
         await self._finish(import_id)
         async with self.database.read() as session:
             return await importing.report(session, import_id, limit=REPORTED)
 
-    async def _chunk(self, import_id: UUID, batch: Sequence[tuple[int, bytes]], recreate: bool) -> None:
-        lines = await asyncio.to_thread(lambda: [self.parse(number, raw) for number, raw in batch])
-        await self._hold_back()
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                async with self.database.transaction() as session:
-                    chunk = await store(session, lines, self.clock.now(), recreate)
-                    await importing.note(session, import_id, batch[-1][0], chunk.counts, chunk.told)
-                    failpoints.reach("import_chunk")
-                break
-            except Exception as error:
-                if attempt == ATTEMPTS or not (is_passing(error) or isinstance(error, importing.Raced | loading.Moved)):
-                    raise
-                await self.clock.sleep(HOLD * attempt)
-        for outcome, count in chunk.counts.items():
-            metrics.IMPORTED.labels(outcome).inc(count)
-
-    def parse(self, number: int, raw: bytes) -> Line:
-        """One line; whatever is wrong with it is said, not raised."""
-        if len(raw) > MAX_LINE:
-            return Line(number, refused=f"the line is over {MAX_LINE} bytes")
+    async def _write(self, writer: _Writer, chunks: AsyncIterator[Raw]) -> None:
+        underway: deque[tuple[Raw, asyncio.Task[Read]]] = deque()
+        nth, cut_off = 0, None
         try:
-            value = bodies.parse(raw)
-            form = forms.read(value, imported=True)
-        except Unreadable as unreadable:
-            return Line(number, refused=unreadable.reason)
-        except Refused as refused:
-            return Line(number, refused=f"{refused.field}: {refused.detail}" if refused.field else refused.detail)
-        except RecursionError:
-            return Line(number, refused="nested too deep")
-        given = form.id or "sha256:" + bodies.digest(bodies.canonical(value))
-        read = tuple(with_reading(form.statement, self.reader))
-        return Line(number, form.source, forms.event_id(given, form.source), read)
+            while cut_off is None:
+                try:
+                    raw = await anext(chunks)
+                except Exception as error:  # noqa: BLE001  (also the end of it; what has come is written before it is raised)
+                    cut_off = error
+                    continue
+                reading = self.readers.read(raw.first, raw.lines, here=nth < READ_HERE)
+                underway.append((raw, asyncio.create_task(reading)))
+                nth += 1
+                if len(underway) > AHEAD:
+                    await writer.write(*underway.popleft())
+            while underway:
+                await writer.write(*underway.popleft())
+        finally:
+            for _, left in underway:
+                left.cancel()
+        if not isinstance(cut_off, StopAsyncIteration):
+            raise cut_off
 
-    async def _hold_back(self) -> None:
-        """Live events go first: wait while they wait, or while too much of ours is unsent; but not for ever."""
-        for _ in range(HOLDS):
-            async with self.database.read() as session:
-                age = await outbox.live_age_seconds(session)
-                full = await importing.unsent_reaches(session, MAX_UNSENT)
-            if age < MAX_AGE_OF_LIVE and not full:
-                return
-            await self.clock.sleep(HOLD)
+    async def _chunks(self, raws: AsyncIterator[bytes], first: int) -> AsyncIterator[Raw]:
+        lines, size = list[bytes](), 0
+        async for raw in raws:
+            lines.append(raw)
+            size += len(raw)
+            if len(lines) >= self.chunk_lines or size >= MAX_CHUNK_BYTES:
+                yield Raw(first, lines)
+                first, lines, size = first + len(lines), [], 0
+        if lines:
+            yield Raw(first, lines)
 
     async def _finish(self, import_id: UUID) -> None:
         """Say for each client touched, also by an import that was cut off, that its history is in."""
@@ -163,56 +161,147 @@ def _finished(import_id: UUID, span: importing.Span, now: datetime) -> Event[cli
     )
 
 
-async def store(session: AsyncSession, lines: Sequence[Line], now: datetime, recreate: bool) -> Chunk:
-    """One chunk in the caller's transaction. Raises importing.Raced when another import took some of the same lines."""
+@dataclass
+class _Writer:
+    """Writes the chunks of one import, a transaction each."""
+
+    importer: Importer
+    import_id: UUID
+    recreate: bool
+    known: bool = False
+    """Whether lines of this import turned out to be stored before: then each chunk is looked up first."""
+    looked: float = float("-inf")
+
+    async def write(self, raw: Raw, reading: asyncio.Task[Read]) -> None:
+        read = await reading
+        whole = {n: parse(n, raw.lines[n - raw.first], self.importer.reader) for n in read.whole}
+        await self._hold_back()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self.importer.database.transaction() as session:
+                    now = self.importer.clock.now()
+                    chunk = await store(session, read, whole, now, self)
+                    await importing.note(session, self.import_id, raw.last, chunk.counts, chunk.told)
+                    failpoints.reach("import_chunk")
+                break
+            except importing.Raced:
+                self.known = True
+                if attempt == ATTEMPTS:
+                    raise
+            except Exception as error:
+                if attempt == ATTEMPTS or not (is_passing(error) or isinstance(error, loading.Moved)):
+                    raise
+                await self.importer.clock.sleep(HOLD * attempt)
+        failpoints.reach("import_stored")
+        self.known = chunk.counts["repeated"] > 0
+        for outcome, count in chunk.counts.items():
+            metrics.IMPORTED.labels(outcome).inc(count)
+
+    async def _hold_back(self) -> None:
+        """Live events go first: wait while they wait, or while too much of ours is unsent; but not for ever."""
+        clock = self.importer.clock
+        if clock.monotonic() - self.looked < LOOK_EVERY:
+            return
+        for _ in range(HOLDS):
+            async with self.importer.database.read() as session:
+                age = await outbox.live_age_seconds(session)
+                full = await importing.unsent_reaches(session, MAX_UNSENT)
+            if age < MAX_AGE_OF_LIVE and not full:
+                break
+            await clock.sleep(HOLD)
+        self.looked = clock.monotonic()
+
+
+async def store(session: AsyncSession, read: Read, whole: Mapping[int, Line], now: datetime, writer: _Writer) -> Chunk:
+    """One chunk in the caller's transaction. Whether its lines are stored already is looked up where some were.
+
+    Raises importing.Raced when it turns out that some of it was.
+    """
     chunk = Chunk()
-    for line in lines:
-        if line.refused is not None:
-            chunk.tell(line.number, "refused", line.refused)
-    good = _once([line for line in lines if line.event_id is not None], chunk)
-    before = await importing.already(session, [line.event_id for line in good if line.event_id])
-    fresh = [line for line in good if line.event_id not in before]
-    chunk.counts["repeated"] += len(good) - len(fresh)
-    plan = Plan(await loading.world(session, [s for line in fresh for s in line.statements]))
-    taken = [
-        (line.event_id, who) for line in fresh if line.event_id and (who := _take(plan, line, now, recreate, chunk))
-    ]
+    for number, reason in read.refused:
+        chunk.tell(number, "refused", reason)
+    before = await _repeated(session, read, whole, chunk, writer.known)
+    parts = [s for line in whole.values() if line.number not in before for s in line.statements]
+    subjects = [naming(subject) for subject in read.briefs.subjects]
+    plan = Plan(await loading.world(session, [*parts, *subjects], writer.importer.shared))
+    telling = Telling(plan, now)
+    taken: dict[str, str] = {}
+    for line in _in_order(read, whole):
+        if line.number in before:
+            continue
+        if isinstance(line, Brief):
+            _tell(telling, line, chunk, taken)
+        elif who := _take(plan, line, now, writer.recreate, chunk):
+            taken[str(line.event_id)] = str(who)
     await accept.release(session, plan, now)
     await importing.take_ids(session, taken)
     await saving.save(session, plan, now=now, by="import")
+    await importing.write(session, telling.entries)
     return chunk
 
 
-def _once(lines: Sequence[Line], chunk: Chunk) -> list[Line]:
-    seen: set[UUID | None] = set()
-    kept = []
-    for line in lines:
-        if line.event_id in seen:
-            chunk.tell(line.number, "repeated", "the same line stands in this import before")
-        else:
-            seen.add(line.event_id)
-            kept.append(line)
-    return kept
+def _in_order(read: Read, whole: Mapping[int, Line]) -> Iterator[Line | Brief]:
+    waiting = deque(whole.values())
+    for brief in read.briefs:
+        while waiting and waiting[0].number < brief.number:
+            yield waiting.popleft()
+        yield brief
+    yield from waiting
+
+
+async def _repeated(
+    session: AsyncSession, read: Read, whole: Mapping[int, Line], chunk: Chunk, known: bool
+) -> set[int]:
+    """Numbers of the lines that stand twice in this chunk or, as far as is looked, are stored already."""
+    first: dict[str, int] = {}
+    lines = sorted([*read.briefs.lines(), *((str(line.event_id), line.number) for line in whole.values())], key=_number)
+    twice = {number for id_, number in lines if first.setdefault(id_, number) != number}
+    for number in sorted(twice):
+        chunk.tell(number, "repeated", "the same line stands in this import before")
+    stored = {first[id_] for id_ in await importing.already(session, list(first))} if known else set()
+    chunk.counts["repeated"] += len(stored)
+    return twice | stored
+
+
+def _number(line: tuple[str, int]) -> int:
+    return line[1]
+
+
+def _tell(telling: Telling, brief: Brief, chunk: Chunk, taken: dict[str, str]) -> None:
+    """A line's first event decides of those that follow from its words."""
+    if brief.nth and brief.line not in taken:
+        return
+    try:
+        known = telling.whose(brief)
+    except Refused as refused:
+        chunk.tell(brief.number, "refused", told(refused))
+        return
+    if known is None:
+        chunk.tell(brief.number, *ERASED)
+    elif telling.overlaps(known, brief):
+        chunk.tell(brief.number, *overlapping(brief.source))
+    else:
+        telling.tell(known, brief)
+        if not brief.nth:
+            chunk.counts["accepted"] += 1
+            taken[brief.line] = known.key
 
 
 def _take(plan: Plan, line: Line, now: datetime, recreate: bool, chunk: Chunk) -> UUID | None:
     """The client that the line was about, if it was taken."""
-    assert line.event_id is not None  # noqa: S101  (the caller's filter; for the type checker)
-    outcomes = []
+    assert line.event_id is not None  # noqa: S101  (only what is refused has none; for the type checker)
+    fates = []
     try:
         for nth, statement in enumerate(line.statements):
             event_id = derived_id(line.event_id, nth) if nth else line.event_id
             sequence = min(line.number * PER_LINE + min(nth, PER_LINE - 1), MAX_SEQUENCE)
             how = Circumstance(line.source, event_id, sequence, now, Origin.IMPORT, recreate=recreate)
-            outcomes.append(plan.take(statement, how))
+            fates.append(plan.take(statement, how))
     except Refused as refused:
-        chunk.tell(line.number, "refused", f"{refused.field}: {refused.detail}" if refused.field else refused.detail)
+        chunk.tell(line.number, "refused", told(refused))
         return None
-    if Fate.ERASED in outcomes:
-        chunk.tell(line.number, "skipped", "this client was erased")
-        return None
-    if Fate.OVERLAPPING in outcomes:
-        chunk.tell(line.number, "skipped", f"{line.source} already spoke live at that time")
+    if Fate.ERASED in fates or Fate.OVERLAPPING in fates:
+        chunk.tell(line.number, *(ERASED if Fate.ERASED in fates else overlapping(line.source)))
         return None
     chunk.counts["accepted"] += 1
     return plan.client_of(line.statements[0])

@@ -40,7 +40,9 @@ class Settings(ServiceSettings):
     """Posts and bytes that may wait for their commit; beyond either, 503 with Retry-After."""
     raw_retention_days: int = Field(default=90, gt=0)
     """How long posts are kept as they came, for replays."""
-    import_chunk_lines: int = Field(default=500, gt=0, le=5000)
+    import_chunk_lines: int = Field(default=1000, gt=0, le=5000)
+    import_processes: int = Field(default=2, ge=0, le=64)
+    """Processes that read the lines of long imports; 0: a thread of this one does."""
 
     def secrets(self) -> dict[str, tuple[bytes, ...]]:
         """Secrets by source, as bytes to sign with."""

@@ -16,7 +16,8 @@ from common.ids import new_id
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
-from ingest.imports import MAX_LINE, REPORTED
+from ingest.imports import REPORTED
+from ingest.lines import MAX_LINE
 from ingest.repository import importing
 from ingest.runtime import RuntimeDep
 

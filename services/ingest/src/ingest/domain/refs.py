@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,6 +11,7 @@ CLIENT_KINDS = frozenset({"company", "customer", "organization", "group", "accou
 """Kinds that name the client itself (a chat channel, a tracker's project is one client's); the others (contact, user …)
 name something of it."""
 MAX_PART = 300
+_CONTROL = re.compile(r"[\x00-\x1f]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,9 +31,9 @@ class Ref:
 
 
 def parse_ref(value: str) -> Ref | None:
-    """`ref:source:kind:id` or `source:kind:id` (the id may hold colons); None for anything else."""
+    """`ref:source:kind:id` or `source:kind:id` (colons, but no control characters in the id); else None."""
     parts = value.removeprefix(PREFIX).split(":", 2)
-    if len(parts) != 3 or not all(0 < len(part) <= MAX_PART for part in parts):
+    if len(parts) != 3 or not all(0 < len(part) <= MAX_PART for part in parts) or _CONTROL.search(value):
         return None
     return Ref(*parts)
 
