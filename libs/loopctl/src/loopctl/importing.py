@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 import httpx
@@ -15,6 +16,7 @@ import httpx
 from loopctl.api import Api, make_token, reason
 from loopctl.console import say
 from loopctl.errors import Problem
+from loopctl.paths import REPOSITORY
 from loopctl.stack import Stack
 
 SCOPES = ("ingest:import", "ingest:read")
@@ -30,6 +32,47 @@ WORDS = {"accepted": "stored", "repeated": "stored before", "skipped": "skipped"
 RETRIED = (429, 502, 503, 504)
 
 
+class Content(Protocol):
+    """Lines to be imported, wherever they come from. The same content is the same import."""
+
+    unit: str
+    size: int
+
+    @property
+    def id(self) -> UUID: ...
+
+    def blocks(self, after: int) -> Iterator[tuple[bytes, int]]:
+        """The bytes behind the first `after` lines, and how far into `size` they reach."""
+
+    def row_of(self, line: int) -> int:
+        """What the sender counts, by the number of its line."""
+
+
+class Lines:
+    """A file of NDJSON."""
+
+    unit = "line"
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.size = max(1, file.stat().st_size)
+
+    @cached_property
+    def id(self) -> UUID:
+        with self._file.open("rb") as content:
+            return uuid5(NAMESPACE_OID, hashlib.file_digest(content, "sha256").hexdigest())
+
+    def blocks(self, after: int) -> Iterator[tuple[bytes, int]]:
+        with self._file.open("rb") as file:
+            for _ in range(after):
+                file.readline()
+            while block := file.read(BLOCK):
+                yield block, file.tell()
+
+    def row_of(self, line: int) -> int:
+        return line
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of the lines of the file."""
@@ -40,6 +83,8 @@ class Outcome:
     lines: int
     seconds: float
     not_taken: list[dict[str, Any]] = field(default_factory=list)
+    unit: str = "line"
+    """What is counted: lines, or the rows of a spreadsheet."""
 
     @property
     def complete(self) -> bool:
@@ -50,21 +95,21 @@ class Outcome:
     def text(self) -> str:
         counts = self.counts
         became = ", ".join(f"{counts[name]} {word}" for name, word in WORDS.items())
-        lines = [f"{self.lines} lines in {self.seconds:.1f} s: {became} (import {self.import_id})"]
+        lines = [f"{self.lines} {self.unit}s in {self.seconds:.1f} s: {became} (import {self.import_id})"]
         told = [entry for entry in self.not_taken if entry["outcome"] != "repeated"]
-        lines += [f"  line {entry['line']} {entry['outcome']}: {entry['reason']}" for entry in told[:SHOWN]]
+        lines += [f"  {self.unit} {entry[self.unit]} {entry['outcome']}: {entry['reason']}" for entry in told[:SHOWN]]
         more = counts["skipped"] + counts["refused"] - min(len(told), SHOWN)
         if more > 0:
             lines.append(f"  … and {more} more: GET /v1/imports/{self.import_id}/lines")
         if counts["refused"]:
-            lines.append("Refused lines are not stored: mend them and import the file again.")
+            lines.append(f"Refused {self.unit}s are not stored: mend them and import the file again.")
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "import_id": self.import_id,
             "complete": self.complete,
-            "lines": self.lines,
+            f"{self.unit}s": self.lines,
             **self.counts,
             "seconds": round(self.seconds, 3),
             "not_taken": self.not_taken,
@@ -74,15 +119,13 @@ class Outcome:
 class Import:
     """One file on its way."""
 
-    def __init__(self, stack: Stack, file: Path, *, quiet: bool) -> None:
+    def __init__(self, stack: Stack, content: Content, *, quiet: bool) -> None:
         self._stack = stack
-        self._file = file
+        self._content = content
         self._quiet = quiet
         self._api = Api(stack, "ingest", SCOPES)
-        self._size = max(1, file.stat().st_size)
-        self._sent = 0
         self._told = self._began = time.monotonic()
-        self._id = _id_of(file)
+        self._id = content.id
 
     def run(self) -> Outcome:
         """Send until all is stored. Raises Problem when nothing more is stored for a minute."""
@@ -136,14 +179,9 @@ class Import:
         return report
 
     def _bytes_after(self, line: int) -> Iterator[bytes]:
-        with self._file.open("rb") as file:
-            for _ in range(line):
-                file.readline()
-            self._sent = file.tell()
-            while block := file.read(BLOCK):
-                yield block
-                self._sent += len(block)
-                self._tell_sometimes(f"{100 * self._sent // self._size} % sent")
+        for block, reached in self._content.blocks(line):
+            yield block
+            self._tell_sometimes(f"{100 * reached // self._content.size} % sent")
 
     def _tell_sometimes(self, what: str) -> None:
         now = time.monotonic()
@@ -177,10 +215,23 @@ class Import:
 
 def run(stack: Stack, file: Path, *, quiet: bool = False) -> Outcome:
     """Import a file of NDJSON. Raises Problem when ingest is away for long."""
-    return Import(stack, file, quiet=quiet).run()
+    return Import(stack, Lines(file), quiet=quiet).run()
 
 
-def _id_of(file: Path) -> UUID:
-    """The same content is the same import, so that a second run of the command finds what the first one did."""
-    with file.open("rb") as content:
-        return uuid5(NAMESPACE_OID, hashlib.file_digest(content, "sha256").hexdigest())
+def run_rows(stack: Stack, source: str, file: Path, *, quiet: bool = False) -> Outcome:
+    """Import a CSV by the map of its source; what is told is told by row. Raises Problem, WrongUsage."""
+    from loopctl.spreadsheets import Spreadsheet
+
+    sheet = Spreadsheet(file, REPOSITORY / "deploy" / "config" / "sources" / f"{source}.yaml")
+    outcome = Import(stack, sheet, quiet=quiet).run()
+    counts = {
+        **outcome.counts,
+        "refused": outcome.counts["refused"] + sheet.report.refused,
+        "skipped": outcome.counts["skipped"] + sheet.report.skipped,
+    }
+    stored = [
+        {"row": sheet.row_of(entry["line"]), "outcome": entry["outcome"], "reason": entry["reason"]}
+        for entry in outcome.not_taken
+    ]
+    told = sorted([*stored, *sheet.report.told], key=lambda entry: int(entry["row"]))
+    return replace(outcome, counts=counts, not_taken=told, lines=sheet.rows, unit=sheet.unit)

@@ -96,17 +96,29 @@ def send(
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="NDJSON: one client event a line.", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(help="NDJSON: one client event a line; with --source a CSV.", exists=True, dir_okay=False),
+    ],
+    source: Annotated[
+        str | None, typer.Option(help="The mapped source by whose file a CSV is read, e.g. clients-csv.")
+    ] = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Import history. Goes on where an interrupted import stopped; exit code 0 only when all of it is stored."""
     from loopctl import importing
+    from loopctl.errors import WrongUsage
     from loopctl.stack import Stack
 
+    if source is None and file.suffix.lower() in {".csv", ".tsv"}:
+        raise WrongUsage(f"a table needs a source that says what its columns mean: `loop import --source NAME {file}`")
     stack = Stack.at(data)
     stack.need_exists()
-    outcome = importing.run(stack, file, quiet=as_json)
+    if source is None:
+        outcome = importing.run(stack, file, quiet=as_json)
+    else:
+        outcome = importing.run_rows(stack, source, file, quiet=as_json)
     say(json.dumps(outcome.as_json()) if as_json else outcome.text)
     if not outcome.complete:
         raise typer.Exit(1)

@@ -98,7 +98,8 @@ def load_source(file: Path) -> Source:
     try:
         return known.settings.model_validate({**written, "name": file.stem})
     except ValidationError as invalid:
-        told = [(error["loc"], error["msg"]) for error in invalid.errors(include_url=False, include_input=False)]
+        errors = invalid.errors(include_url=False, include_input=False)
+        told = [(error["loc"], error["msg"].removeprefix("Value error, ")) for error in errors]
         raise located.WrongFile(file.name, text, told) from invalid
     except located.Faults as faults:
         raise located.WrongFile(file.name, text, faults.found) from faults

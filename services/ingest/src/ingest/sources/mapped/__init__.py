@@ -26,16 +26,36 @@ def verify(request: signatures.Request, secret: bytes, now: datetime, config: Ma
 def split(body: bytes, headers: Mapping[str, str], config: MappedSource) -> list[SourceEvent]:
     value = _read(body, config)
     joined = value.get(JOINED) if isinstance(value, dict) and value.keys() == {JOINED} else None
-    found = value if joined is None else joined
-    if joined is None and config.map.split is not None:
-        found = config.map.split(value)
+    if joined is None:
+        return taken_apart(value, headers, config)
+    return _events(_objects(joined), headers, config)
+
+
+def taken_apart(value: Any, headers: Mapping[str, str], config: MappedSource) -> list[SourceEvent]:
+    """The events of a body, or of a row. Raises Unreadable."""
+    items = _objects(value if config.map.split is None else config.map.split(value))
+    if config.map.envelope:
+        around = {name: take(value, headers) for name, take in config.map.envelope}
+        items = [{**item, ENVELOPE: around} for item in items]
+    return _events(items, headers, config)
+
+
+def _objects(found: Any) -> list[Mapping[str, Any]]:
     items = found if isinstance(found, list) else [found]
     if not all(isinstance(item, dict) for item in items):
         raise Unreadable("expected an object, or a list of objects")
-    if joined is None and config.map.envelope:
-        around = {name: take(value, headers) for name, take in config.map.envelope}
-        items = [{**item, ENVELOPE: around} for item in items]
-    return [event(item, headers, config, alone=len(items) == 1) for item in items]
+    return items
+
+
+def _events(items: Sequence[Mapping[str, Any]], headers: Mapping[str, str], config: MappedSource) -> list[SourceEvent]:
+    """Each with its dedup key and kind. Raises Unreadable where one has no kind."""
+    take, events = config.map.kind, []
+    for item in items:
+        kind = EVENT if take is None else bodies.text(take(item, headers))
+        if kind is None:
+            raise Unreadable("it does not say what kind of event it is")
+        events.append(SourceEvent(_key(item, headers, config, alone=len(items) == 1), kind[:200], item))
+    return events
 
 
 def _read(body: bytes, config: MappedSource) -> Any:
@@ -48,16 +68,7 @@ def _read(body: bytes, config: MappedSource) -> Any:
     return bodies.parse(bodies.dump(dict(pairs)))
 
 
-def event(item: Mapping[str, Any], headers: Mapping[str, str], config: MappedSource, *, alone: bool) -> SourceEvent:
-    """One event with its dedup key and kind. Raises Unreadable where it has no kind."""
-    take = config.map.kind
-    kind = EVENT if take is None else bodies.text(take(item, headers))
-    if kind is None:
-        raise Unreadable("it does not say what kind of event it is")
-    return SourceEvent(_key(item, headers, config, alone), kind[:200], item)
-
-
-def _key(item: Mapping[str, Any], headers: Mapping[str, str], config: MappedSource, alone: bool) -> str:
+def _key(item: Mapping[str, Any], headers: Mapping[str, str], config: MappedSource, *, alone: bool) -> str:
     """What tells repeats; the content, where what the file names is not there.
 
     A header is one for all events of a post, so that their content must tell them apart.
@@ -87,4 +98,4 @@ def interpret(event: SourceEvent, config: MappedSource) -> list[Statement] | Ign
     return said or Ignored(f"{event.kind}: nothing in it is read")
 
 
-__all__ = ["MappedSource", "event", "interpret", "join", "split", "verify"]
+__all__ = ["MappedSource", "interpret", "join", "split", "taken_apart", "verify"]

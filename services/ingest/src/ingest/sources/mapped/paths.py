@@ -52,6 +52,8 @@ _KNOWN: Mapping[str, Any] = _Functions.FUNCTION_TABLE
 
 def compiled(text: object) -> Find:
     """What finds the value in a body; None for nothing. Raises WrongPath."""
+    if isinstance(text, bool):
+        raise WrongPath(f"YAML reads this word as {str(text).lower()}: put it in quotes")
     if not isinstance(text, str) or not text.strip():
         raise WrongPath(f"expected a JMESPath, not {text!r}")
     try:

@@ -253,7 +253,8 @@ def _maker(rule: Rule, body: type[client.ClientEvent] | None, place: Place) -> M
         fields = {name: shape_of(field.annotation) for name, field in body.model_fields.items() if name != "refs"}
         needed = [name for name, field in body.model_fields.items() if field.is_required() and name != "refs"]
         reads = _reads(rule.fields, fields, needed, body.type_name(), inside)
-        return lambda found: (body.model_validate(_filled(reads, needed, found)), None)
+        given = {"refs": ()} if body is client.ClientRegistered else {}  # its names follow, see Compiled._mapped
+        return lambda found: (body.model_validate({**_filled(reads, needed, found), **given}), None)
     if rule.contact is not None:
         left = rule.contact == "left"
         reads = _reads(rule.fields, CONTACT, ["contact_id"], "contact", inside)

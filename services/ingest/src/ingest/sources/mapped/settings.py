@@ -6,10 +6,10 @@ import codecs
 import fnmatch
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from ingest.config import Settled, Source
 from ingest.located import At, Faults
@@ -18,7 +18,7 @@ from ingest.sources.mapped.amounts import Figures
 from ingest.sources.mapped.forms import Writing
 from ingest.sources.mapped.rules import Around, Compiled, Rule
 from ingest.sources.mapped.schemes import Scheme, StandardWebhooks
-from ingest.sources.mapped.values import Place, Wrong
+from ingest.sources.mapped.values import Wrong
 
 EVENT = "event"
 """The kind of every event of a source that does not tell kinds apart."""
@@ -38,13 +38,35 @@ class Constant(Settled):
     value: str = Field(alias="is")
 
 
+def _place(value: Any) -> Any:
+    """One sentence in place of pydantic's one for each thing that it might have been."""
+    if isinstance(value, bool):
+        raise ValueError(f"YAML reads this word as {str(value).lower()}: put it in quotes")  # noqa: TRY004  (pydantic's)
+    if not isinstance(value, str | Header | Constant) and (not isinstance(value, dict) or len(value) != 1):
+        raise ValueError("write a JMESPath, or {header: NAME}")
+    return value
+
+
+Place = Annotated[str | Header, BeforeValidator(_place)]
+Kind = Annotated[str | Header | Constant, BeforeValidator(_place)]
+
+
 class Formats(Settled):
     """How the source's texts write numbers and days; JSON numbers and ISO 8601 need nothing here."""
 
     decimal: Literal[".", ","] = "."
-    thousands: Literal["", ".", ",", " ", "'"] = ""
+    thousands: Literal["", ".", ","] = ""
+    """Spaces and apostrophes between groups are read anyway."""
     dates: tuple[str, ...] = ()
+    """strptime's forms, such as %d.%m.%Y, tried in order before ISO 8601."""
     timezone: str | None = None
+    """Of moments without an offset; None: UTC."""
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        if self.decimal == self.thousands:
+            raise ValueError(f"{self.decimal} cannot stand for both, decimals and thousands")
+        return self
 
     @field_validator("timezone")
     @classmethod
@@ -83,11 +105,11 @@ class MappedSource(Source):
     body: Literal["json", "form"] = "json"
     split: str | None = None
     """JMESPath to the list of events; None: the body, or its items."""
-    envelope: dict[str, str | Header] = {}
+    envelope: dict[str, Place] = {}
     """What each event takes along from the body around it or its headers, under `envelope`."""
-    key: str | Header | list[str | Header] | None = None
-    """What tells repeats; None: the content."""
-    kind: str | Header | Constant | None = None
+    key: Annotated[list[Place], BeforeValidator(lambda value: value if isinstance(value, list) else [value])] = []
+    """What tells repeats, one place or several; none: the content."""
+    kind: Kind | None = None
     creates: bool = False
     """Whether it may bring clients into being, as a CRM does."""
     time: Any = None
@@ -118,7 +140,7 @@ class MappedSource(Source):
         named = [
             part.header.lower() for part in (*keys, self.kind, *self.envelope.values()) if isinstance(part, Header)
         ]
-        standard = isinstance(self.signature, StandardWebhooks) and self.key is None
+        standard = isinstance(self.signature, StandardWebhooks) and not self.key
         return (*named, *([_message_id(self)] if standard else []))
 
 
@@ -156,8 +178,7 @@ class Map:
     @staticmethod
     def key_in_body(source: MappedSource) -> bool:
         """Whether any part of the dedup key stands in the event itself, so that two of one post differ by it."""
-        keys = source.key if isinstance(source.key, list) else [source.key]
-        return any(isinstance(part, str) for part in keys)
+        return any(isinstance(part, str) for part in source.key)
 
     def rules_of(self, kind: str) -> tuple[Compiled, ...] | None:
         """None for a kind that the file does not map. A name goes before a pattern, what is read before what is not."""
@@ -175,10 +196,9 @@ class Map:
         return max(map(len, (*self._exact.values(), *(found for _, found in self._patterns))), default=1)
 
     def _key(self, source: MappedSource) -> tuple[Take, ...]:
-        if source.key is None and isinstance(source.signature, StandardWebhooks):
+        if not source.key and isinstance(source.signature, StandardWebhooks):
             return (_header(_message_id(source)),)
-        keys = source.key if isinstance(source.key, list) else [source.key] if source.key is not None else []
-        return tuple(self._take(part, ("key", nth)) for nth, part in enumerate(keys))
+        return tuple(self._take(part, ("key", nth)) for nth, part in enumerate(source.key))
 
     def _take(self, part: str | Header | Constant, at: At) -> Take:
         if isinstance(part, Header):
@@ -190,7 +210,7 @@ class Map:
 
     def _path(self, path: str, at: At) -> Any:
         try:
-            return values.found(path, Place(at, self._writing))
+            return values.found(path, values.Place(at, self._writing))
         except Wrong as wrong:
             self._faults.append((wrong.at, wrong.reason))
             return lambda _body: None
