@@ -98,7 +98,9 @@ def test_the_shipped_list_knows_providers_of_every_kind() -> None:
 
 
 def test_an_operator_adds_and_excepts(tmp_path: Path) -> None:
-    (tmp_path / "shared_domains.yaml").write_text("domains: [Ours.example, '*.partner.example']\nexceptions: [qq.com]\n")
+    (tmp_path / "shared_domains.yaml").write_text(
+        "domains: [Ours.example, '*.partner.example']\nexceptions: [qq.com]\n"
+    )
     shared = load_shared_domains(tmp_path)
     assert "ours.example" in shared
     assert "x.partner.example" in shared

@@ -10,7 +10,7 @@ from common.http import create_app
 from common.process import Service, make_clock, make_database, run
 from fastapi import FastAPI
 
-from ingest import jobs
+from ingest import carrying, jobs
 from ingest.adapters.shared_domains import load_shared_domains
 from ingest.api import ROUTERS
 from ingest.api.door import edged
@@ -57,7 +57,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
         clock=clock,
         app=app,
         front=edged(app, clock, webhook_limit),
-        timers=jobs.feed_deadlines(sources),
+        timers={**jobs.feed_deadlines(sources), **carrying.timer_handlers()},
         jobs=jobs.periodic(timedelta(days=settings.raw_retention_days)),
         api_work=[intake.run, book.run, secrets.run],
         on_start=[secrets.load],

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from ingest.api import clients, events, imports, quarantine, secrets, sources, tracking, unmatched, webhooks
+from ingest.api import (
+    clients,
+    events,
+    identity,
+    imports,
+    quarantine,
+    secrets,
+    sources,
+    tracking,
+    unmatched,
+    webhooks,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     webhooks.router,
@@ -12,6 +23,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     events.router,
     imports.router,
     clients.router,
+    identity.router,
     unmatched.router,
     quarantine.router,
     sources.router,

@@ -21,9 +21,9 @@ class Accepted(BaseModel):
 class RefOut(BaseModel):
     """A client's name in an outside system."""
 
-    source: str
-    kind: str
-    id: str
+    source: str = Field(min_length=1, max_length=300, pattern=r"^[^\x00]*$")
+    kind: str = Field(min_length=1, max_length=300, pattern=r"^[^\x00]*$")
+    id: str = Field(min_length=1, max_length=300, pattern=r"^[^\x00]*$")
 
 
 class LinkedRef(RefOut):

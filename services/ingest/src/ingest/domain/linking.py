@@ -87,5 +87,7 @@ def why_parked(hints: Mapping[str, str], world: World) -> str:
         elif not clients:
             reasons.append(f"no client has the domain {domain}")
         else:
-            reasons.append(f"one client has the domain {domain}, but it did not when this came, or more speaks against it")
+            reasons.append(
+                f"one client has the domain {domain}, but it did not when this came, or more speaks against it"
+            )
     return "no client has this ref; " + ", ".join(reasons)

@@ -231,9 +231,7 @@ class Plan:
         since = who.first_live(how.source)
         return since is not None and clamp(statement.time, how.received_at)[0] > since
 
-    def _link(
-        self, statement: Statement, who: Client, how: Circumstance, fitting: linking.Fit | None = None
-    ) -> None:
+    def _link(self, statement: Statement, who: Client, how: Circumstance, fitting: linking.Fit | None = None) -> None:
         found = linking.ref_for(fitting.rule, statement) if fitting else None
         through = self._decisive(statement) or found
         gained = False

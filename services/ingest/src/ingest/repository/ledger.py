@@ -5,13 +5,19 @@ Without what names people (that is in `contacts`) and without words (those are i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 import orjson
+from common.contracts.base import Origin
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ingest.domain.moving import PEOPLE_TYPES, PROFILE_TYPES, Line
 from ingest.domain.plan import Said
+from ingest.domain.refs import Ref
 
 _WRITE = text("""
 INSERT INTO said (client_id, root_id, event_id, type, time, knowntime, sequence, origin, source, via, raw_day, raw_id,
@@ -50,4 +56,113 @@ async def write(session: AsyncSession, said: Sequence[Said]) -> None:
             "raw_ids": [s.raw[1] if s.raw else None for s in rows],
             "datas": [orjson.dumps(s.event.data.fact()).decode() for s in rows],
         },
+    )
+
+
+_LINE = """
+SELECT client_id, root_id, event_id, type, time, knowntime, sequence, origin, source, via, raw_day, raw_id, data
+FROM said
+"""
+
+
+async def told_by(session: AsyncSession, client_id: UUID, refs: Collection[Ref], limit: int) -> list[Line]:
+    """What these refs made us say of a client, in the order of contracts.md, the first `limit` lines of it."""
+    rows = await session.execute(
+        text(
+            _LINE
+            + " WHERE client_id = :id AND via = ANY(:vias) ORDER BY time, knowntime, sequence, event_id LIMIT :limit"
+        ),
+        {"id": client_id, "vias": sorted(map(str, refs)), "limit": limit},
+    )
+    return [_line(row) for row in rows]
+
+
+async def ids_told_by(session: AsyncSession, client_id: UUID, refs: Collection[Ref], limit: int) -> list[UUID]:
+    """Ids of the events in force that these refs made us say."""
+    found = await session.scalars(
+        text(
+            "SELECT event_id FROM said WHERE client_id = :id AND via = ANY(:vias)"
+            " ORDER BY time, knowntime, sequence, event_id LIMIT :limit"
+        ),
+        {"id": client_id, "vias": sorted(map(str, refs)), "limit": limit},
+    )
+    return list(found)
+
+
+async def profiles(session: AsyncSession, client_id: UUID) -> list[Line]:
+    """What was said of a client's profile and refs, in order."""
+    rows = await session.execute(
+        text(_LINE + " WHERE client_id = :id AND type = ANY(:types) ORDER BY time, knowntime, sequence, event_id"),
+        {"id": client_id, "types": sorted(PROFILE_TYPES)},
+    )
+    return [_line(row) for row in rows]
+
+
+async def people_told_of(session: AsyncSession, client_id: UUID, contacts: Collection[str]) -> set[str]:
+    """Those of these contacts of whom anything is said as people of this client."""
+    found = await session.scalars(
+        text(
+            "SELECT DISTINCT CAST(data AS jsonb) ->> 'contact_id' FROM said"
+            " WHERE client_id = :id AND type = ANY(:types) AND CAST(data AS jsonb) ->> 'contact_id' = ANY(:contacts)"
+        ),
+        {"id": client_id, "types": sorted(PEOPLE_TYPES), "contacts": sorted(contacts)},
+    )
+    return set(found)
+
+
+async def first_live(session: AsyncSession, client_id: UUID, without: Collection[Ref] = ()) -> dict[str, datetime]:
+    """When each source's first live word of a client happened, in the order in which the words came.
+
+    What the refs in `without` told does not count.
+    """
+    rows = await session.execute(
+        text(
+            "SELECT DISTINCT ON (source) source, time FROM said WHERE client_id = :id AND origin = 'live'"
+            " AND (via IS NULL OR via <> ALL(:vias)) ORDER BY source, knowntime, sequence, event_id"
+        ),
+        {"id": client_id, "vias": sorted(map(str, without))},
+    )
+    return {row.source: row.time for row in rows}
+
+
+async def history_after(
+    session: AsyncSession, client_id: UUID, types: Collection[str], since: Mapping[str, datetime]
+) -> list[Line]:
+    """Imported events of these types from a time when their source (`csl/ingest/…`) already spoke live."""
+    if not since:
+        return []
+    rows = await session.execute(
+        text(
+            _LINE
+            + " JOIN unnest(CAST(:sources AS text[]), CAST(:since AS timestamptz[])) AS live (live_source, live_at)"
+            " ON source = live_source AND time > live_at"
+            " WHERE client_id = :id AND origin = 'import' AND type = ANY(:types)"
+        ),
+        {"id": client_id, "types": sorted(types), "sources": list(since), "since": list(since.values())},
+    )
+    return [_line(row) for row in rows]
+
+
+async def strike(session: AsyncSession, client_id: UUID, roots: Iterable[UUID]) -> None:
+    """Lines that are no longer in force for a client."""
+    await session.execute(
+        text("DELETE FROM said WHERE client_id = :id AND root_id = ANY(:roots)"),
+        {"id": client_id, "roots": sorted(roots)},
+    )
+
+
+def _line(row: Any) -> Line:
+    return Line(
+        client_id=row.client_id,
+        root=row.root_id,
+        event_id=row.event_id,
+        type=row.type,
+        time=row.time,
+        knowntime=row.knowntime,
+        sequence=row.sequence,
+        origin=Origin(row.origin),
+        source=row.source,
+        via=row.via,
+        raw=(row.raw_day, row.raw_id) if row.raw_id else None,
+        data=orjson.loads(row.data),
     )

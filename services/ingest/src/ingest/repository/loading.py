@@ -33,15 +33,15 @@ _OWNED_BY = text("SELECT source, kind, id, client_id, alias, explicit FROM refs 
 _LOCK = text("""
 SELECT id, created_at, profile::text AS profile, said_at::text AS said_at, live_since::text AS live_since, merged_into,
   forgotten::text AS forgotten, coalesce(unlinked_at > clock_timestamp() - interval '1 minute', false) AS unsettled
-FROM clients WHERE id = ANY(:ids) ORDER BY id FOR UPDATE
-""")
+FROM clients WHERE id = ANY(:ids) ORDER BY id FOR UPDATE""")
 _BY_DOMAIN = text("SELECT domain, id FROM clients WHERE domain = ANY(:domains) AND merged_into IS NULL")
 _NAMED = text("SELECT id, merged_into FROM clients WHERE id = ANY(:ids)")
 _ERASED_REFS = text("SELECT digest, erased_at, times FROM erased_refs WHERE digest = ANY(:digests)")
 _ERASED_CLIENTS = text("SELECT client_id FROM erased_clients WHERE client_id = ANY(:ids)")
 _PEOPLE = text("""
-SELECT client_id, contact_id, person::text AS person FROM contacts
-WHERE client_id = ANY(:clients) AND contact_id = ANY(:contacts)
+SELECT c.client_id, c.contact_id, c.person::text AS person
+FROM unnest(CAST(:clients AS uuid[]), CAST(:contacts AS text[])) AS u(client_id, contact_id)
+JOIN contacts c ON c.client_id = u.client_id AND c.contact_id = u.contact_id
 """)
 
 
@@ -52,9 +52,7 @@ class Moved(Unavailable):
         super().__init__("a client was changed meanwhile")
 
 
-async def world(
-    session: AsyncSession, statements: Sequence[Statement], shared: SharedDomains | None = None
-) -> World:
+async def world(session: AsyncSession, statements: Sequence[Statement], shared: SharedDomains | None = None) -> World:
     """Everything that deciding on these statements may ask for. Raises Moved.
 
     The order of locks is the same for everybody: first LINKING, if anything unknown is spoken of, then all clients
@@ -99,7 +97,7 @@ async def _name(session: AsyncSession, found: World, named: Collection[UUID]) ->
     return unknown
 
 
-async def _settled(session: AsyncSession, found: World, refs: Collection[Ref], expected: Collection[UUID]) -> None:
+async def _settled(session: AsyncSession, found: World, refs: Collection[Ref], expected: set[UUID]) -> None:
     """Who was erased, merged, or had a ref taken away while we waited for the lock makes us look again.
 
     Raises Moved.
@@ -175,19 +173,28 @@ async def lock(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Clien
     """Lock clients in id order."""
     if not ids:
         return {}
-    return {
-        row.id: Client(
-            id=row.id,
-            created_at=row.created_at,
-            profile=orjson.loads(row.profile),
-            said_at=orjson.loads(row.said_at),
-            live_since=orjson.loads(row.live_since),
-            merged_into=row.merged_into,
-            forgotten=orjson.loads(row.forgotten) if row.forgotten else {},
-            unsettled=row.unsettled,
-        )
-        for row in await session.execute(_LOCK, {"ids": list(ids)})
-    }
+    return {row.id: _client(row) for row in await session.execute(_LOCK, {"ids": list(ids)})}
+
+
+async def look(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Client]:
+    """The same without a lock: for what is not changed here."""
+    if not ids:
+        return {}
+    rows = await session.execute(text(_LOCK.text.removesuffix(" FOR UPDATE")), {"ids": list(ids)})
+    return {row.id: _client(row) for row in rows}
+
+
+def _client(row: Any) -> Client:
+    return Client(
+        id=row.id,
+        created_at=row.created_at,
+        profile=orjson.loads(row.profile),
+        said_at=orjson.loads(row.said_at),
+        live_since=orjson.loads(row.live_since),
+        merged_into=row.merged_into,
+        forgotten=orjson.loads(row.forgotten) if row.forgotten else {},
+        unsettled=row.unsettled,
+    )
 
 
 async def _erasures(session: AsyncSession, found: World, refs: Collection[Ref], named: Collection[UUID]) -> None:
@@ -202,12 +209,28 @@ async def _erasures(session: AsyncSession, found: World, refs: Collection[Ref], 
 
 async def people(session: AsyncSession, known: World, statements: Sequence[Statement]) -> None:
     """The contacts that statements speak of, unless they are known already."""
-    contacts = {contact for s in statements if (contact := _contact(s))}
-    if not contacts or not known.clients:
+    moving = any(s.moves for s in statements)
+    asked = {
+        (who, contact)
+        for s in statements
+        if (contact := _contact(s))
+        for who in (known.clients if moving else _perhaps(known, s))
+    }
+    if not asked:
         return
-    rows = await session.execute(_PEOPLE, {"clients": list(known.clients), "contacts": list(contacts)})
+    rows = await session.execute(_PEOPLE, {"clients": [who for who, _ in asked], "contacts": [c for _, c in asked]})
     for row in rows:
         known.people.setdefault((row.client_id, row.contact_id), Person(**orjson.loads(row.person)))
+
+
+def _perhaps(known: World, statement: Statement) -> Collection[UUID]:
+    """Whose it may be: its owner's, where that is known before anything is decided."""
+    owner = statement.client_id
+    if owner is None:
+        owner = next((known.owners[ref].client_id for ref in statement.refs if ref in known.owners), None)
+    if owner is None or owner not in known.clients or known.clients[owner].merged_into is not None:
+        return known.clients
+    return (owner,)
 
 
 def _contact(statement: Statement) -> str | None:
