@@ -15,10 +15,10 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response
 
 from ingest import forms
+from ingest.api import cloudevents
 from ingest.api.models import Accepted
 from ingest.domain.arrival import Arrival, Item
 from ingest.domain.reading import with_reading
-from ingest.domain.statement import Unreadable
 from ingest.runtime import Runtime, RuntimeDep
 from ingest.sources import bodies
 
@@ -43,14 +43,43 @@ _EVENT: dict[str, Any] = {
         "data": {"score": 2, "by": "maya@ours.example"},
     },
 }
+_CLOUD: dict[str, Any] = {
+    **_EVENT,
+    "required": list(cloudevents.REQUIRED),
+    "properties": {
+        **_EVENT["properties"],
+        "specversion": {"type": "string", "enum": ["1.0"]},
+        "datacontenttype": {"type": "string", "examples": ["application/json"]},
+        "data_base64": {"type": "string", "description": "JSON as bytes, in place of data."},
+    },
+    "example": {
+        "specversion": "1.0",
+        "id": "pulse-81",
+        "source": "pulse",
+        **_EVENT["example"],
+    },
+}
+_BINARY: dict[str, Any] = {"type": "object", "description": "Binary mode (ce-* headers): the event's data."}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            media: {"schema": {"oneOf": [_EVENT, {"type": "array", "items": _EVENT, "maxItems": MOST}]}}
-            for media in ("application/json", "application/cloudevents+json")
+            "application/json": {
+                "schema": {"anyOf": [_EVENT, {"type": "array", "items": _EVENT, "maxItems": MOST}, _BINARY]}
+            },
+            cloudevents.STRUCTURED: {"schema": _CLOUD},
+            cloudevents.BATCH: {"schema": {"type": "array", "items": _CLOUD, "maxItems": MOST}},
         },
-    }
+    },
+    "parameters": [
+        {
+            "name": f"{cloudevents.PREFIX}{name}",
+            "in": "header",
+            "schema": {"type": "string"},
+            "description": f"CloudEvents binary mode: the attribute {name}, percent-encoded.",
+        }
+        for name in (*cloudevents.REQUIRED, "subject", "time")
+    ],
 }
 
 
@@ -71,8 +100,11 @@ async def post_events(
         str | None, Header(max_length=200, description="Gives events without an id theirs: key and position.")
     ] = None,
 ) -> Response:
-    """The form of contracts.md, or CloudEvents 1.0 structured. 422 names the index and field of what is wrong."""
-    values = _values(await request.body())
+    """Our own form, or CloudEvents 1.0 over HTTP: structured, batch or binary (where id, source and type are needed).
+
+    422 names the index and field of what is wrong.
+    """
+    values = _values(request, await request.body())
     seed = f"{caller.subject}\x1f{idempotency_key}" if idempotency_key is not None else None
     if len(values) > 20:
         items = await asyncio.to_thread(_items, runtime, values, seed)
@@ -84,14 +116,11 @@ async def post_events(
     return JSONResponse({"accepted": receipt.accepted, "duplicates": receipt.duplicates}, 202)
 
 
-def _values(raw: bytes) -> list[Any]:
-    try:
-        value = bodies.parse(raw)
-    except Unreadable as unreadable:
-        raise Refused(unreadable.reason, field="body") from unreadable
-    values = value if isinstance(value, list) else [value]
-    if not 0 < len(values) <= MOST:
-        raise Refused(f"1 to {MOST} events a call", field="body")
+def _values(request: Request, raw: bytes) -> list[Any]:
+    values = cloudevents.read(request.headers, raw)
+    least = 0 if cloudevents.is_batch(request.headers) else 1
+    if not least <= len(values) <= MOST:
+        raise Refused(f"{least} to {MOST} events a call", field="body")
     return values
 
 
