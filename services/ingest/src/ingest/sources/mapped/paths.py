@@ -11,6 +11,7 @@ from typing import Any
 import jmespath
 from jmespath import functions
 from jmespath.exceptions import JMESPathError
+from jmespath.parser import ParsedResult
 
 from ingest.sources import bodies
 from ingest.sources.segment import slug
@@ -46,7 +47,8 @@ class _Functions(functions.Functions):
         return bodies.person_id(email)
 
 
-_OPTIONS = jmespath.Options(custom_functions=_Functions())
+_FUNCTIONS = _Functions()
+_OPTIONS = jmespath.Options(custom_functions=_FUNCTIONS)
 _KNOWN: Mapping[str, Any] = _Functions.FUNCTION_TABLE
 
 
@@ -61,13 +63,11 @@ def compiled(text: object) -> Find:
     except JMESPathError as error:
         raise WrongPath(f"{text!r} is no JMESPath: {str(error).splitlines()[0]}") from error
     _check_functions(parsed.parsed)
-    names = _plain(parsed.parsed)
-    if names is not None:
-        return _walker(names)
+    quick = _quick(parsed.parsed)
 
     def find(body: Any) -> Any:
         try:
-            return parsed.search(body, options=_OPTIONS)
+            return quick(body)
         except _MISFITS:
             return None
 
@@ -89,23 +89,51 @@ def _check_functions(node: Mapping[str, Any]) -> None:
             _check_functions(child)
 
 
-def _plain(node: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The names of `a.b.c`, which most rules are and which need no interpreter."""
-    if node["type"] == "field":
-        return (node["value"],)
-    if node["type"] != "subexpression":
-        return None
-    parts = [_plain(child) for child in node["children"]]
-    return tuple(name for part in parts if part for name in part) if all(parts) else None
+def _quick(node: Mapping[str, Any]) -> Find:
+    """What most rules are made of, without jmespath's interpreter: it takes longer than all the rest of an accept."""
+    kind, children = node["type"], node["children"]
+    if kind == "field":
+        return _field(node["value"])
+    if kind == "literal":
+        return _always(node["value"])
+    if kind in {"subexpression", "pipe"}:
+        return _chain([_quick(child) for child in children])
+    if kind in {"or_expression", "and_expression"}:
+        return _either(_quick(children[0]), _quick(children[1]), go_on_if=kind == "and_expression")
+    if kind == "not_expression":
+        return _negated(_quick(children[0]))
+    if kind == "function_expression" and all(child["type"] != "expref" for child in children):
+        arguments = [_quick(child) for child in children]
+        return lambda body: _FUNCTIONS.call_function(node["value"], [argument(body) for argument in arguments])
+    rest = ParsedResult("", dict(node))  # type: ignore[arg-type]  # its stubs keep the type of nodes to themselves
+    return lambda body: rest.search(body, options=_OPTIONS)
 
 
-def _walker(names: tuple[str, ...]) -> Find:
+def _always(value: Any) -> Find:
+    return lambda _body: value
+
+
+def _negated(inner: Find) -> Find:
+    return lambda body: not holds(inner(body))
+
+
+def _field(name: str) -> Find:
+    return lambda body: body.get(name) if isinstance(body, dict) else None
+
+
+def _chain(parts: list[Find]) -> Find:
     def find(body: Any) -> Any:
-        for name in names:
-            if not isinstance(body, dict):
-                return None
-            body = body.get(name)
+        for part in parts:
+            body = part(body)
         return body
+
+    return find
+
+
+def _either(first: Find, second: Find, *, go_on_if: bool) -> Find:
+    def find(body: Any) -> Any:
+        value = first(body)
+        return second(body) if holds(value) is go_on_if else value
 
     return find
 

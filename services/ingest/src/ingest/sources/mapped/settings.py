@@ -6,10 +6,11 @@ import codecs
 import fnmatch
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ingest.config import Settled, Source
 from ingest.located import At, Faults
@@ -122,16 +123,15 @@ class MappedSource(Source):
     """Kinds that are known and say nothing to us."""
     formats: Formats = Formats()
     csv: Csv | None = None
-    _map: Map = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
         """Raises Faults with every rule that cannot hold."""
-        self._map = Map(self)
+        self.map  # noqa: B018  (compiled now, so that a wrong file stops the service and not an event)
 
-    @property
+    @cached_property
     def map(self) -> Map:
         """The rules, compiled."""
-        return self._map
+        return Map(self)
 
     @property
     def kept_headers(self) -> tuple[str, ...]:
@@ -254,6 +254,3 @@ def _pattern(kind: str) -> re.Pattern[str]:
 
 def _header(name: str) -> Take:
     return lambda _body, headers: headers.get(name)
-
-
-MappedSource.model_rebuild()
