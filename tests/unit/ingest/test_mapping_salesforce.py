@@ -231,8 +231,9 @@ def test_account_fields_become_fields_of_ours(field: str, value: Any, expected: 
 
 
 def test_a_records_own_currency_counts() -> None:
-    body = change("Account", "UPDATE", {"MRR__c": 100, "CurrencyIsoCode": "JPY"}, changedFields=["MRR__c"])
-    assert told("salesforce", body)[0][2] == {"mrr": {"amount": 100, "currency": "JPY"}}
+    for currency, minor in (("JPY", 100), ("EUR", 10_000), ("KWD", 100_000)):
+        body = change("Account", "UPDATE", {"MRR__c": 100, "CurrencyIsoCode": currency}, changedFields=["MRR__c"])
+        assert told("salesforce", body)[0][2] == {"mrr": {"amount": minor, "currency": currency}}
 
 
 def test_other_systems_ids_are_linked_and_unlisted_owners_are_not_said() -> None:
