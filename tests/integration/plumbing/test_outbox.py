@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import asyncpg
 from common import outbox
-from common.clock import SystemClock
+from common.clock import ManualClock, SystemClock
 from common.contracts.base import Origin
 from common.db import Database
+from common.relay import IMPORT_ROWS, Relay
 from sqlalchemy import text
 
+from tests.conftest import START
 from tests.support.events import login
 
 
@@ -29,6 +33,58 @@ async def test_live_events_go_before_imports_each_in_order(database: Database) -
         for pair in zip(imported, live, strict=True):
             await outbox.add(session, pair)
     assert await unsent(database) == [str(e.id) for e in [*live, *imported]]
+
+
+class Broker:
+    """Takes whatever it is sent, at once."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    async def send(self, _topic: str, _body: bytes, *, key: bytes, headers: object) -> asyncio.Future[None]:
+        self.keys.append(key.decode())
+        acknowledged = asyncio.get_running_loop().create_future()
+        acknowledged.set_result(None)
+        return acknowledged
+
+
+async def test_imports_go_at_a_limited_rate_and_live_events_pass_them(database: Database) -> None:
+    clock, broker, history, now = ManualClock(START), Broker(), uuid4(), uuid4()
+    relay = Relay(database, "unused:9092", clock, asyncio.Event(), imports_per_second=100)
+    imported = [login(history).model_copy(update={"origin": Origin.IMPORT}) for _ in range(2 * IMPORT_ROWS)]
+    async with database.transaction() as session:
+        await outbox.add(session, [*imported, login(now)])
+    connection = await asyncpg.connect(**database.asyncpg_arguments())
+    try:
+        rest = await relay.send_some(connection, broker)
+        assert broker.keys == [str(now), *[str(history)] * IMPORT_ROWS]
+        assert rest == IMPORT_ROWS / 100
+        async with database.transaction() as session:
+            await outbox.add(session, [login(now)])
+        clock.advance(seconds=1)
+        rest = await relay.send_some(connection, broker)
+        assert (broker.keys[-1], len(broker.keys), rest) == (str(now), IMPORT_ROWS + 2, IMPORT_ROWS / 100 - 1)
+        clock.advance(seconds=rest)
+        await relay.send_some(connection, broker)
+        assert len(broker.keys) == 2 * IMPORT_ROWS + 2
+        assert await unsent(database) == []
+    finally:
+        await connection.close()
+
+
+async def test_rendered_events_are_written_as_any(database: Database) -> None:
+    events = [login(uuid4(), minutes=n).model_copy(update={"origin": Origin.IMPORT}) for n in range(3)]
+    async with database.transaction() as session:
+        await outbox.add(session, events)
+        plain = [outbox.message(event) for event in events]
+        await outbox.add_rendered(
+            session, plain[0].topic, outbox.IMPORT, [str(m.event_id) for m in plain], [e.type for e in events],
+            [m.key for m in plain], [m.body.decode() for m in plain],
+        )  # fmt: skip
+        columns = "event_id, lane, topic, key, headers::text, body, day, written_at IS NULL"
+        rows = [tuple(row) for row in await session.execute(text(f"SELECT {columns} FROM outbox ORDER BY seq"))]
+    assert rows[:3] == rows[3:]
+    assert await unsent(database) == 2 * [str(event.id) for event in events]
 
 
 async def test_what_is_rolled_back_was_never_said(database: Database) -> None:

@@ -117,7 +117,7 @@ class Relay:
         log.info("relay_active")
         try:
             while True:
-                more_in = await self._send_some(connection, producer)
+                more_in = await self.send_some(connection, producer)
                 if more_in > 0:
                     await wait(self._woken, self._clock, more_in)
                     await self._clock.sleep(COALESCE)
@@ -137,7 +137,7 @@ class Relay:
             if not work.done():
                 work.cancel()
 
-    async def _send_some(self, connection: asyncpg.Connection[Any], producer: AIOKafkaProducer) -> float:
+    async def send_some(self, connection: asyncpg.Connection[Any], producer: AIOKafkaProducer) -> float:
         """Send what may be sent now; wall seconds until there may be more without anybody saying so."""
         began = self._clock.monotonic()
         importing = began >= self._imports_due

@@ -43,7 +43,7 @@ AHEAD = 2
 """Chunks that are read while one is written."""
 ATTEMPTS = 5
 FINISH_AT_ONCE = 500
-ERASED = ("skipped", "this client was erased")
+ERASED = ("skipped", "this client, or whom it names, was erased")
 REPORTED = 1000
 """Refused and skipped lines in the answer; all of them are kept, see GET /v1/imports/{id}/lines."""
 
@@ -276,12 +276,13 @@ def _tell(telling: Telling, brief: Brief, chunk: Chunk, taken: dict[str, str]) -
     except Refused as refused:
         chunk.tell(brief.number, "refused", told(refused))
         return
-    if known is None:
+    if known is None or (known.who.forgotten and telling.take_whole(brief) is Fate.ERASED):
         chunk.tell(brief.number, *ERASED)
     elif telling.overlaps(known, brief):
         chunk.tell(brief.number, *overlapping(brief.source))
     else:
-        telling.tell(known, brief)
+        if not known.who.forgotten:
+            telling.tell(known, brief)
         if not brief.nth:
             chunk.counts["accepted"] += 1
             taken[brief.line] = known.key

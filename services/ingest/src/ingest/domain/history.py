@@ -8,17 +8,17 @@ was read, in another process, and only what that decision adds is filled in. Col
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from common.contracts import client
+from common.contracts import client, registry
 from common.contracts.base import Data, Origin
 from common.contracts.ids import derived_id
 from common.contracts.rendering import instant, rendered
 
-from ingest.domain.plan import ADDITIVE, Circumstance, Plan, Words
+from ingest.domain.plan import ADDITIVE, Circumstance, Fate, Plan, Words
 from ingest.domain.refs import parse_subject
 from ingest.domain.statement import Statement
 from ingest.domain.times import clamp
@@ -167,6 +167,17 @@ class Telling:
         """None for an erased client. Raises Refused for one that nobody knows."""
         return self._known.get(brief.subject) or self._find(brief)
 
+    def take_whole(self, brief: Brief) -> Fate:
+        """Decide it as any statement: where people of the client were erased, they are not to come back with it."""
+        said = replace(
+            naming(brief.subject),
+            time=datetime.fromisoformat(brief.time),
+            data=registry.body(brief.type).model_validate_json(brief.data),
+            text=brief.words,
+        )
+        how = Circumstance(brief.source, UUID(brief.id), _sequence(brief), self.now, Origin.IMPORT)
+        return self.plan.take(said, how)
+
     def overlaps(self, known: Known, brief: Brief) -> bool:
         """Whether its source already spoke live then, so that it would count twice."""
         if not brief.additive or known.first_live is None:
@@ -181,7 +192,7 @@ class Telling:
         happened = instant(time) if clamped else brief.time
         knowntime = happened if known.first_live is None or time < known.first_live else instant(self.now)
         source = f"csl/ingest/{brief.source}"
-        sequence = min(brief.number * PER_LINE + min(brief.nth, PER_LINE - 1), MAX_SEQUENCE)
+        sequence = _sequence(brief)
         body = rendered(
             brief.id, source, brief.type, known.key, happened, knowntime, Origin.IMPORT, sequence, brief.data,
             claimed.isoformat() if clamped else None,
@@ -219,6 +230,10 @@ class Telling:
         via = str(statement.refs[0]) if statement.refs else ""
         found = self._known[brief.subject] = Known(who, str(owner), via, who.first_live())
         return found
+
+
+def _sequence(brief: Brief) -> int:
+    return min(brief.number * PER_LINE + min(brief.nth, PER_LINE - 1), MAX_SEQUENCE)
 
 
 def naming(subject: str) -> Statement:
