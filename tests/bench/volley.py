@@ -87,6 +87,7 @@ class _Volley:
         self.answers = Answers()
         self._began = 0
         self._done = asyncio.Event()
+        self._again_task: asyncio.Task[None] | None = None
 
     async def run(self, connections: int) -> Answers:
         loop = asyncio.get_running_loop()
@@ -112,15 +113,16 @@ class _Volley:
             ahead = (due - time.monotonic_ns()) / NANO
             if ahead > 0.0005:
                 await asyncio.sleep(ahead)
-            while not self._idle:
+            while not self._idle:  # noqa: ASYNC110  (a free connection is milliseconds away; an Event would cost each answer)
                 await asyncio.sleep(0.001)
             self._fire(self._idle.pop(), due)
         self._requests = self._requests[: self._next]
-        if not self._busy():
-            self._done.set()
+        self._look()
 
-    def _busy(self) -> bool:
-        return len(self._idle) < self._open
+    def _look(self) -> None:
+        """Over, once everything was sent and every connection is free again."""
+        if self._next >= len(self._requests) and len(self._idle) >= self._open:
+            self._done.set()
 
     def _fire(self, connection: _Connection, due: int) -> None:
         over = self._rate is None and time.monotonic_ns() - self._began > self._until * NANO
@@ -149,16 +151,17 @@ class _Volley:
             self._fire(connection, now)
         else:
             self._idle.append(connection)
-            if self._next >= len(self._requests) and not self._busy():
-                self._done.set()
+            self._look()
 
     def lost(self, connection: _Connection) -> None:
         """The server went away: the request is unanswered, another connection takes its place."""
         if connection.position is not None:
             self.answers.statuses[0] = self.answers.statuses.get(0, 0) + 1
             connection.position = None
+        if connection in self._idle:
+            self._idle.remove(connection)
         if not self._done.is_set():
-            asyncio.get_running_loop().create_task(self._again())
+            self._again_task = asyncio.get_running_loop().create_task(self._again())
 
     async def _again(self) -> None:
         while not self._done.is_set():
@@ -166,6 +169,7 @@ class _Volley:
                 await asyncio.get_running_loop().create_connection(lambda: _Connection(self), "127.0.0.1", self._port)
                 if self._rate is None and self._idle:
                     self._fire(self._idle.pop(), time.monotonic_ns())
+                self._look()
                 return
             await asyncio.sleep(0.05)
 

@@ -43,6 +43,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status in (400, 401, 403, 404, 409, 412, 413, 422, 503)
 }
 """`responses=` of routes, for a true OpenAPI."""
+MEDIA_TYPE = "application/problem+json"
+UNPARSED = 400
+"""FastAPI's answer to a body that is no JSON; ours is the one to any other wrong form."""
 
 
 def problem(
@@ -61,9 +64,7 @@ def problem(
         instance=request.url.path if request else None,
         errors=errors,
     )
-    return JSONResponse(
-        body.model_dump(exclude_none=True), status, headers=headers, media_type="application/problem+json"
-    )
+    return JSONResponse(body.model_dump(exclude_none=True), status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -101,6 +102,8 @@ async def _unavailable(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    if error.status_code == UNPARSED:
+        return problem(422, "the body is not JSON", request=request)
     return problem(error.status_code, str(error.detail), request=request, headers=dict(error.headers or {}))
 
 

@@ -29,7 +29,7 @@ _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "As the vendor sends it, signed as the vendor signs.",
-        "content": {"application/json": {"schema": {}}},
+        "content": {"application/json": {"schema": {}}, "text/xml": {"schema": {"type": "string"}}},
     }
 }
 
