@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import yaml
 from common.contracts.client import Profile
@@ -62,10 +62,20 @@ class Lexicon(Settled):
     valence: dict[str, float]
     """Word → −4 … 4, VADER's scale."""
     topics: dict[str, list[str]]
-    """Topic → phrases; `(a|b)` are alternatives, a `?` after them makes them optional."""
+    """Topic → phrases of whole words; `(a|b)` are alternatives, a `?` after them makes them optional, `..` is up to two
+    words of any kind."""
     negations: list[str] = []
-    stopwords: dict[str, list[str]] = {}
-    """Language → its commonest small words, by which it is recognised."""
+    """What denies a phrase that follows within three words."""
+    false_friends: list[str] = []
+    """Phrases that look like a topic's and are not meant so."""
+    languages: Annotated[list[str], Field(min_length=1)] = ["en"]
+    """ISO 639-1 codes among which a text's language is sought; the fewer, the surer with short texts."""
+
+    @model_validator(mode="after")
+    def _english_among_them(self) -> Self:
+        if "en" not in self.languages:
+            raise ValueError("languages: en is missing; the lexicon is English")
+        return self
 
 
 def load_lexicon(directory: Path) -> Lexicon:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingest.adapters.html import visible
+from ingest.adapters.langid import Langid
 from ingest.adapters.vader import Vader
 from ingest.config import load_lexicon
-from ingest.domain.reading import Phrases, Reader
+from ingest.domain.phrases import Phrases
+from ingest.domain.reading import Reader
 
 
 def make_reader(config_dir: Path) -> Reader:
@@ -15,8 +17,8 @@ def make_reader(config_dir: Path) -> Reader:
     lexicon = load_lexicon(config_dir)
     return Reader(
         mood=Vader(lexicon.valence),
-        phrases=Phrases(lexicon.topics, tuple(lexicon.negations)),
-        stopwords={language: frozenset(words) for language, words in lexicon.stopwords.items()},
+        phrases=Phrases(lexicon.topics, lexicon.negations, lexicon.false_friends),
+        language=Langid(lexicon.languages),
         model=f"vader+lexicon-{lexicon.version}",
         visible=visible,
     )
