@@ -1,4 +1,4 @@
-"""Typeform, Calendly and Slack: every real body, and each trap that their documentation warns of."""
+"""Typeform and Calendly: every real body, and each trap that their documentation warns of."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from ingest.domain.refs import Ref
 from ingest.domain.statement import Ignored, Statement, Unreadable
 from ingest.sources import CATALOGUE, VENDORS, bodies, load_sources
 from ingest.sources.calendly import CalendlySource
-from ingest.sources.slack import SlackSource, plain
 from ingest.sources.typeform import TypeformSource
 from pydantic import ValidationError
 
@@ -88,7 +87,7 @@ def test_a_real_body_says_what_we_say_it_says(file: str) -> None:
 
 @shared
 def test_every_body_has_an_expectation() -> None:
-    assert {f"{v}/{f.name}" for v in ("typeform", "calendly", "slack") for f in (PAYLOADS / v).glob("*")} == {*EXPECTED}
+    assert {f"{v}/{f.name}" for v in ("typeform", "calendly") for f in (PAYLOADS / v).glob("*")} == {*EXPECTED}
 
 
 @shared
@@ -241,7 +240,7 @@ def test_a_wrong_configuration_of_a_form_does_not_start() -> None:
 
 # Calendly
 
-EVENT = {"uri": "https://api.calendly.com/scheduled_events/E1", "name": "Kick-off with Northwind",
+EVENT: dict[str, Any] = {"uri": "https://api.calendly.com/scheduled_events/E1", "name": "Kick-off with Northwind",
          "event_type": "https://api.calendly.com/event_types/T1", "start_time": "2026-03-05T10:00:00.000000Z",
          "end_time": "2026-03-05T10:30:00.000000Z", "invitees_counter": {"total": 1, "active": 0, "limit": 1},
          "event_memberships": [{"user": "https://api.calendly.com/users/U1", "user_email": "Maya@Ours.example",
@@ -281,7 +280,8 @@ def test_a_booking_is_a_meeting_with_its_people() -> None:
 
 
 def test_a_body_without_its_event_tells_the_person_and_not_when() -> None:
-    for none in ({}, None):
+    absent: list[Any] = [{}, None]
+    for none in absent:
         [person] = said("calendly", invitee("invitee.created", scheduled_event=none))
         assert person.contact is not None
         off = cancelled(scheduled_event=none, **by("invitee"))
@@ -385,151 +385,8 @@ def test_kinds_of_meeting_are_ours() -> None:
         CalendlySource.model_validate({"vendor": "calendly", "kinds": {"chat": "chat"}})
 
 
-# Slack
-
-OURS, THEIRS = "T0OURS", "T0THEIRS"
-
-
-def message(text: str = "Hello", *, shared_channel: bool = True, **parts: Any) -> dict[str, Any]:
-    event = {"type": "message", "channel": "C1", "channel_type": "channel", "user": "U9", "text": text,
-             "ts": "1772442000.000200", "user_team": THEIRS, "source_team": THEIRS, **parts}  # fmt: skip
-    return {"type": "event_callback", "event_id": "Ev1", "team_id": THEIRS, "event": event, "event_time": 1772442000,
-            "is_ext_shared_channel": shared_channel,
-            "authorizations": [{"team_id": OURS, "is_bot": True}]}  # fmt: skip
-
-
-def spoken(body: Any, **options: Any) -> Statement:
-    [statement] = said("slack", body, **options)
-    assert isinstance(statement, Statement), statement
-    return statement
-
-
-def exchanged(body: Any, **options: Any) -> dict[str, Any]:
-    data = spoken(body, **options).data
-    assert isinstance(data, client.MessageExchanged)
-    return data.model_dump(exclude_none=True)
-
-
-def test_their_message_is_inbound_with_their_words() -> None:
-    statement = spoken(message("Still broken?"))
-    assert statement.refs == (Ref("slack", "channel", "C1"), Ref("slack", "user", "U9"))
-    assert statement.links == (Ref("slack", "user", "U9"),)
-    assert (statement.text, statement.time) == ("Still broken?", datetime(2026, 3, 2, 9, 0, 0, 200, tzinfo=UTC))
-    assert exchanged(message()) == {
-        "message_id": "C1:1772442000.000200", "channel": "slack", "direction": "inbound", "contact_id": "U9",
-    }  # fmt: skip
-
-
-def test_our_message_is_outbound_and_nobodys_mood() -> None:
-    ours = message("Did it work?", user="U1", user_team=OURS, source_team=OURS)
-    assert spoken(ours).text is None
-    assert spoken(ours).refs == (Ref("slack", "channel", "C1"),), "our person is no name of a client"
-    said_by = exchanged(ours, our_people={"U1": "maya@ours.example"})
-    assert (said_by["direction"], said_by["person_email"], said_by["expects_reply"]) == (
-        "outbound",
-        "maya@ours.example",
-        True,
-    )
-    assert exchanged(message("Done.", user_team=OURS))["expects_reply"] is False
-
-
-@pytest.mark.parametrize(
-    ("parts", "options", "direction"),
-    [
-        ({"user_team": None, "source_team": None, "team": THEIRS}, {}, "inbound"),
-        (
-            {"user_team": None, "source_team": None, "files": [{"user_team": THEIRS}], "subtype": "file_share"},
-            {},
-            "inbound",
-        ),
-        ({"user_team": "T0SISTER"}, {"our_teams": ["T0SISTER"]}, "outbound"),
-        ({}, {"our_people": {"U9": "tom@ours.example"}}, "outbound"),
-        ({"user_team": OURS}, {"guests": ["U9"]}, "inbound"),
-    ],
-)
-def test_the_writers_workspace_tells_whose_words_they_are(
-    parts: dict[str, Any], options: dict[str, Any], direction: str
-) -> None:
-    assert exchanged(message(**parts), **options)["direction"] == direction
-
-
-def test_a_writer_of_unknown_workspace_in_a_shared_channel_is_not_guessed() -> None:
-    with pytest.raises(Unreadable, match="whose person"):
-        said("slack", message(user_team=None, source_team=None))
-    inner = message(user_team=None, source_team=None, shared_channel=False)
-    assert exchanged(inner, channels={"C1": "hubspot:company:77"})["direction"] == "outbound"
-
-
-def test_replies_name_their_thread() -> None:
-    reply = exchanged(message(thread_ts="1772441000.000100", subtype="thread_broadcast"))
-    assert reply["thread_id"] == reply["in_reply_to"] == "C1:1772441000.000100"
-    parent = exchanged(message(thread_ts="1772442000.000200"))
-    assert parent["thread_id"] == parent["message_id"]
-    assert "in_reply_to" not in parent
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [
-        {"subtype": "bot_message"}, {"bot_id": "B1"}, {"subtype": "message_changed"}, {"subtype": "message_deleted"},
-        {"subtype": "channel_join"}, {"subtype": "channel_topic"}, {"channel_type": "im"},
-    ],
-)  # fmt: skip
-def test_bots_edits_and_joins_are_nobodys_words(parts: dict[str, Any]) -> None:
-    [ignored] = said("slack", message(**parts))
-    assert isinstance(ignored, Ignored)
-    assert not ignored.unknown
-
-
-def test_a_channel_of_our_own_is_left_alone_unless_it_is_listed() -> None:
-    inner = message(shared_channel=False)
-    assert said("slack", inner) == [Ignored("a channel of our own")]
-    assert spoken(inner, only_shared=False).refs[0] == Ref("slack", "channel", "C1")
-    listed = spoken(inner, channels={"C1": "hubspot:company:77"})
-    assert listed.refs[:2] == (Ref("slack", "channel", "C1"), Ref("hubspot", "company", "77"))
-    assert Ref("slack", "channel", "C1") in listed.links
-    assert Ref("slack", "channel", "C1").names_client
-
-
-def test_a_challenge_is_given_back_and_nothing_else_is() -> None:
-    challenge = b'{"token": "x", "challenge": "3eZbrw1aB", "type": "url_verification"}'
-    reply = CATALOGUE["slack"].reply
-    assert reply is not None
-    answer = reply(challenge)
-    assert answer is not None
-    assert (answer.body, answer.media_type) == (b'{"challenge":"3eZbrw1aB"}', "application/json")
-    assert said("slack", challenge) == [Ignored("Slack asked whether the address is ours")]
-    spoof = message("url_verification challenge")
-    for other in (
-        json.dumps(spoof).encode(),
-        b"url_verification",
-        b'{"type":"url_verification"}',
-        b'["url_verification"]',
-    ):
-        assert reply(other) is None
-
-
-def test_a_retry_has_the_same_key() -> None:
-    raw = json.dumps(message()).encode()
-    [first] = VENDORS["slack"].split(raw, {}, SOURCES["slack"])
-    [again] = VENDORS["slack"].split(raw, {"x-slack-retry-num": "1"}, SOURCES["slack"])
-    assert first.key == again.key == "Ev1"
-
-
-def test_slacks_markup_is_not_words() -> None:
-    text = "Hi <@U1>, see <https://x.example/terrible|the report> &amp; <#C2|general> <!here> :tada: a &lt; b <https://y.example>"
-    assert plain(text).split() == ["Hi", ",", "see", "the", "report", "&", "a", "<", "b"]
-
-
-def test_an_unknown_event_is_counted_as_unknown() -> None:
-    assert said("slack", {"type": "event_callback", "event": {"type": "teleport"}})[0].unknown
-    assert SlackSource(vendor="slack").only_shared
-
-
-@pytest.mark.parametrize("source", ["typeform", "calendly", "slack"])
+@pytest.mark.parametrize("source", ["typeform", "calendly"])
 def test_joining_what_is_left_gives_a_body_that_splits_again(source: str) -> None:
-    body = {"typeform": form(("nps", {}, number(9))), "calendly": invitee("invitee.created"), "slack": message()}[
-        source
-    ]
+    body = {"typeform": form(("nps", {}, number(9))), "calendly": invitee("invitee.created")}[source]
     [event] = VENDORS[source].split(VENDORS[source].join([body]), {}, SOURCES[source])
     assert event.body == body
