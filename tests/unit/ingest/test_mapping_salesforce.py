@@ -203,6 +203,17 @@ def test_a_field_that_cannot_be_read_does_not_hold_up_the_client() -> None:
         assert {event.key for event in again} == {event.key for event in events}
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("Seats__c", -1), ("Industry", "x" * 600), ("CSM_Email__c", "may a@ours.example"), ("MRR__c", "much")],
+)
+def test_a_value_that_our_contract_refuses_does_not_hold_up_the_client_either(field: str, value: Any) -> None:
+    created, alone = sf_events(change("Account", "CREATE", {"Name": "Acme", field: value}))
+    assert isinstance(salesforce.interpret(created, SALESFORCE), list)
+    with pytest.raises(Unreadable, match=field):
+        salesforce.interpret(alone, SALESFORCE)
+
+
 def test_enriched_fields_are_not_news_and_nulls_are_no_values() -> None:
     body = change("Account", "UPDATE", {"Name": "Acme", "Industry": "Food", "MRR__c": None},
                   changedFields=["Industry", "MRR__c", "LastModifiedDate"])  # fmt: skip

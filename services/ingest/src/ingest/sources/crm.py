@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from common.contracts import client
 from common.contracts.client import ContactRole, Tier
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ingest.config import PROFILE_FIELDS, Source
 from ingest.domain.refs import Ref, bare_domain
@@ -85,9 +85,13 @@ def company(values: Mapping[str, Written], config: CrmSource) -> Company:
         if target is None or (target in OWNED and is_unlisted(value.text, config)):
             continue
         try:
-            found.said[target] = company_value(target, name, value.text, config, value.currency)
+            said = company_value(target, name, value.text, config, value.currency)
+            client.ClientUpdated.model_validate({target: said})
+            found.said[target] = said
         except Unreadable as unreadable:
             found.unreadable[name] = unreadable.reason
+        except ValidationError as invalid:
+            found.unreadable[name] = f"{name}: as {target}: {invalid.errors(include_url=False)[0]['msg']}"
     return found
 
 
