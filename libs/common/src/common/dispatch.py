@@ -14,7 +14,7 @@ from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from common import inbox, metrics, outbox, tracing
+from common import folding, inbox, metrics, outbox, tracing
 from common.clock import Clock
 from common.contracts import client, registry
 from common.contracts.base import Data, Event, Unknown
@@ -58,6 +58,7 @@ class Dispatcher:
         self._erase = erase
         self.subscriptions: dict[type[Data], Handler] = dict(subscriptions)
         self.subscriptions[client.ClientErased] = self._on_client_erased
+        self.subscriptions.setdefault(client.ContactErased, self._on_contact_erased)
         if Unknown in self._keep:
             self.subscriptions[Unknown] = self._on_unknown
         self._types = {body.TYPE: body for body in self.subscriptions}
@@ -134,6 +135,12 @@ class Dispatcher:
         await inbox.erase(session, batch.client_ids, at=batch.now)
         if self._erase is not None:
             await self._erase(session, batch.client_ids)
+
+    async def _on_contact_erased(self, batch: Batch, session: AsyncSession) -> None:
+        """For services whose states know no people: facts may name one all the same (who agreed to a plan)."""
+        for event in batch.events:
+            family = await folding.family_of(session, event.client_id)
+            await inbox.forget_contact(session, family, event.data.contact_id, inbox.pseudonym(event))
 
     async def _on_unknown(self, batch: Batch, session: AsyncSession) -> None:
         """Stored by the inbox; nothing else is known about it."""

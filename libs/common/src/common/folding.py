@@ -76,6 +76,10 @@ async def advance(session: AsyncSession, fold: Fold[S], events: Sequence[Event[A
     roots = await roots_of(session, concerned | relinked)
     families = await _families(session, set(roots.values()))
     rows = await _lock(session, families, create=True)
+    for event in events:
+        if isinstance(event.data, client.ContactErased):
+            family = families[roots[event.client_id]]
+            await inbox.forget_contact(session, family, event.data.contact_id, inbox.pseudonym(event))
     groups: dict[UUID, list[Event[Any]]] = {root: [] for root in sorted(families)}
     for event in events:
         groups[roots[event.client_id]].append(event)
@@ -185,6 +189,8 @@ async def roots_of(session: AsyncSession, client_ids: set[UUID]) -> dict[UUID, U
 
 
 _LINKING = client.ClientsMerged | client.ClientsUnmerged
+_REARRANGING = _LINKING | client.EventWithdrawn | client.ContactErased
+"""What changes facts that were folded already, or whose they are."""
 
 
 async def _link(session: AsyncSession, events: Sequence[Event[Any]]) -> set[UUID]:
@@ -233,6 +239,12 @@ async def _families(session: AsyncSession, roots: set[UUID]) -> dict[UUID, set[U
     return families
 
 
+async def family_of(session: AsyncSession, client_id: UUID) -> set[UUID]:
+    """All ids that are folded together with this one."""
+    root = (await roots_of(session, {client_id}))[client_id]
+    return (await _families(session, {root}))[root]
+
+
 async def _lock(session: AsyncSession, families: Mapping[UUID, set[UUID]], *, create: bool = False) -> dict[UUID, _Row]:
     """Lock the state rows of all members in id order; `create` makes first rows so that there is one to lock."""
     ids = sorted({member for family in families.values() for member in family})
@@ -268,7 +280,7 @@ def _row(row: Any) -> _Row:
 
 def _on_top(row: _Row | None, group: Sequence[Event[Any]], version: int) -> bool:
     """Whether these events may simply follow what was folded before."""
-    if any(e.replaces or isinstance(e.data, _LINKING | client.EventWithdrawn) for e in group):
+    if any(e.replaces or isinstance(e.data, _REARRANGING) for e in group):
         return False
     if row is None or row.last is None:
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from common.contracts import registry
+from common.contracts import client, registry
 from common.contracts.base import Data, Event, Origin
 
 _TAKE = text("""
@@ -114,6 +114,45 @@ def _event(row: Any) -> Event[Any]:
         correlationid=None,
         causationid=None,
     )
+
+
+def pseudonym(erased: Event[client.ContactErased]) -> str:
+    """What stands for an erased person from then on, in every service the same; nobody can tell who it was."""
+    return f"erased-{erased.id}"
+
+
+async def forget_contact(session: AsyncSession, client_ids: Collection[UUID], contact_id: str, name: str) -> None:
+    """Put `name` for a contact's id wherever the facts of these clients hold it. What they say stays the same."""
+    rows = await session.execute(
+        text(
+            "SELECT client_id, event_id, data::text AS data FROM facts"
+            " WHERE client_id = ANY(:ids) AND position(:quoted in data::text) > 0 FOR UPDATE"
+        ),
+        {"ids": sorted(client_ids), "quoted": orjson.dumps(contact_id).decode()},
+    )
+    changed = [(row.client_id, row.event_id, renamed(orjson.loads(row.data), {contact_id: name})) for row in rows]
+    if changed:
+        await session.execute(
+            text(
+                "UPDATE facts f SET data = u.data::jsonb"
+                " FROM unnest(CAST(:clients AS uuid[]), CAST(:events AS uuid[]), CAST(:datas AS text[]))"
+                " AS u(client_id, event_id, data) WHERE f.client_id = u.client_id AND f.event_id = u.event_id"
+            ),
+            {
+                "clients": [client_id for client_id, _, _ in changed],
+                "events": [event_id for _, event_id, _ in changed],
+                "datas": [orjson.dumps(data).decode() for _, _, data in changed],
+            },
+        )
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """A JSON value in which whole strings are replaced."""
+    if isinstance(value, str):
+        return names.get(value, value)
+    if isinstance(value, Mapping):
+        return {key: renamed(part, names) for key, part in value.items()}
+    return [renamed(part, names) for part in value] if isinstance(value, list) else value
 
 
 async def erase(session: AsyncSession, client_ids: Sequence[UUID], *, at: Any) -> None:

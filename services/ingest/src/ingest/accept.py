@@ -113,7 +113,9 @@ def _decide_item(
     if reason is None:
         try:
             fates = _take(plan, arrival, item, at)
-            receipt.erased += Fate.ERASED in fates
+            if Fate.ERASED in fates:
+                receipt.erased += 1
+                arrival.erased.add(item.position)
             receipt.happened(_newest(arrival, item))
             return outcome_of(fates)
         except Refused as refused:
@@ -183,7 +185,7 @@ async def _keep(session: AsyncSession, plan: Plan, arrivals: Sequence[Arrival], 
     today = at.wall.date()
     named: dict[UUID, set[UUID]] = {raw_id: ids for (day, raw_id), ids in plan.raw_clients.items() if day == today}
     kept = [
-        RawBody(a.raw_id, a.source, a.received_at, a.headers, a.raw)
+        RawBody(a.raw_id, a.source, a.received_at, a.headers, a.without_erased())
         for a in arrivals
         if a.raw is not None and a.raw_id is not None and a.unreadable is None
     ]

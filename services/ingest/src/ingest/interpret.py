@@ -29,6 +29,7 @@ def arrival(source: Source, body: bytes, headers: Mapping[str, str], received_at
     """What a post of a source says."""
     kept = {name: value[:500] for name in (*KEPT_HEADERS, *source.kept_headers) if (value := headers.get(name))}
     result = Arrival(source.name, received_at, raw=body, raw_id=new_id(), headers=kept)
+    result.join = VENDORS[source.vendor].join
     try:
         events = VENDORS[source.vendor].split(body, headers, source)
     except Unreadable as unreadable:

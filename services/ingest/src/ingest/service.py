@@ -1,15 +1,12 @@
-"""HTTP use cases beside accepting: a person says whose a ref is, has a body read again, or has a client erased."""
+"""HTTP use cases beside accepting: a person says whose a ref is, or has a body read again."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from common import outbox
-from common.contracts import client
-from common.contracts.base import Event
 from common.contracts.ids import derived_id
 from common.errors import Conflict, NotFound, Refused
 from sqlalchemy import text
@@ -21,13 +18,12 @@ from ingest.config import Source
 from ingest.domain.arrival import Arrival, Outcome
 from ingest.domain.plan import Plan
 from ingest.domain.reading import Reader
-from ingest.domain.refs import Ref
 from ingest.domain.shared import SharedDomains
-from ingest.domain.statement import Ignored, SourceEvent, Unreadable
+from ingest.domain.statement import SourceEvent
 from ingest.domain.world import World
-from ingest.repository import arriving, auditing, erasing, loading, queries, saving
+from ingest.repository import arriving, auditing, loading, queries, saving
 from ingest.repository.arriving import Quarantined
-from ingest.sources import VENDORS, bodies
+from ingest.sources import bodies
 
 
 async def assign(
@@ -98,49 +94,3 @@ def _read_again(held: Quarantined, source: Source, reader: Reader) -> Arrival:
     )
     # its key was taken when it was quarantined
     return Arrival(source.name, held.received_at, items=[replace(item, key=None, statements=statements)])
-
-
-async def erase(session: AsyncSession, client_id: UUID, sources: Mapping[str, Source], now: datetime) -> None:
-    """Erase a client here and, by `client_erased`, everywhere. Again for an erased one: nothing. Raises NotFound."""
-    await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": loading.LINKING})
-    if not await loading.lock(session, [client_id]):
-        if await erasing.is_erased(session, client_id):
-            return
-        raise NotFound("no such client")
-    refs = await erasing.refs_of(session, client_id)
-    for held in await erasing.raw_bodies(session, client_id):
-        source = sources.get(held.source)
-        rest = _without(held.body, source, frozenset(refs)) if source and not held.alone else None
-        await erasing.rewrite_raw(session, held, rest, client_id)
-    await erasing.forget(session, client_id, refs, now)
-    await erasing.forget_outbox(session, client_id)
-    said: Event[client.ClientErased] = Event.of(
-        client.ClientErased(),
-        id=derived_id("client_erased", client_id),
-        source="csl/ingest",
-        subject=client_id,
-        time=now,
-    )
-    await outbox.add(session, [said])
-
-
-def _without(body: bytes, source: Source, refs: Collection[Ref]) -> bytes | None:
-    """A body shared with other clients, without the events about this one. Unsure counts as about it."""
-    vendor = VENDORS[source.vendor]
-    try:
-        events = vendor.split(body, {}, source)
-    except (Unreadable, RecursionError):
-        return None
-    kept = [event.body for event in events if not _names(event, source, refs)]
-    return vendor.join(kept) if kept else None
-
-
-def _names(event: SourceEvent, source: Source, refs: Collection[Ref]) -> bool:
-    try:
-        said = VENDORS[source.vendor].interpret(event, source)
-    except (Unreadable, ValueError, ArithmeticError, RecursionError):
-        return True
-    if isinstance(said, Ignored):
-        # what we do not map we cannot ascribe: it goes
-        return True
-    return any(ref in refs for statement in said for ref in (*statement.refs, *statement.links))

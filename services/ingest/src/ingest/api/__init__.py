@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from ingest.api import (
     clients,
+    contacts,
     events,
     identity,
     imports,
@@ -24,6 +25,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     imports.router,
     clients.router,
     identity.router,
+    contacts.router,
     unmatched.router,
     quarantine.router,
     sources.router,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from common.auth import requires
+from common.auth import Caller, requires
 from common.contracts.errors import Refused
 from common.db import SessionDep
 from common.errors import NotFound
@@ -14,7 +14,7 @@ from common.http.pages import Cursor, Limit
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
-from ingest import service
+from ingest import erasure
 from ingest.api.models import ClientDetail, ClientOut
 from ingest.domain.refs import Ref
 from ingest.repository import queries
@@ -75,14 +75,14 @@ async def _detail(session: SessionDep, client_id: UUID) -> ClientDetail:
     summary="Erase a client, here and in every service",
     status_code=204,
     dependencies=[requires("ingest:erase")],
-    responses={404: PROBLEMS[404]},
+    responses={404: PROBLEMS[404], 409: PROBLEMS[409]},
 )
-async def erase_client(session: SessionDep, runtime: RuntimeDep, client_id: UUID) -> Response:
+async def erase_client(session: SessionDep, runtime: RuntimeDep, caller: Caller, client_id: UUID) -> Response:
     """Cannot be taken back; again for an erased one: nothing.
 
     Its refs stay known as erased: late webhooks and old imports do not bring it back.
     """
-    await service.erase(session, client_id, runtime.sources, runtime.clock.now())
+    await erasure.erase_client(session, client_id, runtime.sources, runtime.clock.now(), by=caller.subject)
     return Response(status_code=204)
 
 

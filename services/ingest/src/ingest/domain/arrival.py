@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -56,12 +56,22 @@ class Arrival:
     items: list[Item] = field(default_factory=list)
     raw: bytes | None = None
     raw_id: UUID | None = None
+    join: Callable[[Sequence[Mapping[str, Any]]], bytes] | None = None
+    """Puts the bodies of items together again."""
     headers: Mapping[str, str] = field(default_factory=dict)
     unreadable: str | None = None
     origin: Origin = Origin.LIVE
     recreate: bool = False
+    erased: set[int] = field(default_factory=set)
+    """Positions of items about erased people or clients: the body is kept without them."""
     strict: bool = False
     """All or nothing: a contradiction refuses the post (our own API), instead of being quarantined (vendors)."""
+
+    def without_erased(self) -> bytes:
+        """The post as it is kept."""
+        if not self.erased or self.join is None:
+            return self.raw or b""
+        return self.join([item.body for item in self.items if item.position not in self.erased])
 
     def source_of(self, item: Item) -> str:
         return item.source or self.source

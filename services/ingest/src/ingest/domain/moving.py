@@ -81,13 +81,13 @@ def said_again(
     return _said(line, data, derived_id("moved", line.event_id, into), into, now, nth)
 
 
-def without_refs(line: Line, gone: Collection[Ref], before: Collection[Ref], cause: UUID, now: datetime) -> Said | None:
+def without_refs(line: Line, gone: Collection[Ref], known: Collection[Ref], cause: UUID, now: datetime) -> Said | None:
     """A profile that named refs which are another client's now; None where it said nothing else.
 
-    `before`: what the client was called already; saying only that again says nothing.
+    `known`: what the client is called anyway; saying only that again says nothing.
     """
     data = {**line.data, "refs": [ref for ref in line.data["refs"] if _ref(ref) not in gone]}
-    if line.type == client.ClientUpdated.TYPE and all(_ref(ref) in before for ref in data["refs"]):
+    if line.type == client.ClientUpdated.TYPE and all(_ref(ref) in known for ref in data["refs"]):
         data = _but(data, "refs")
     if not data:
         return None

@@ -51,12 +51,6 @@ def sponsor_changed(state: ClientState, data: client.SponsorChanged, at: Stamp) 
     state.marks["people"] = at.mark
 
 
-def contact_erased(state: ClientState, data: client.ContactErased, at: Stamp) -> None:
-    who = person(data.contact_id)
-    state.contacts.pop(who, None)
-    state.users.pop(who, None)
-
-
 def _gives_role(state: ClientState, who: str, role: str, at: Stamp) -> None:
     put(state.contacts, who, role, CONTACTS)
     state.marks["people"] = at.mark
@@ -169,7 +163,6 @@ RULES: dict[type[Any], Callable[[ClientState, Any, Stamp], None]] = {
     client.ContactUpdated: contact_added,
     client.ContactRoleChanged: contact_role_changed,
     client.ContactLeft: contact_left,
-    client.ContactErased: contact_erased,
     client.SponsorChanged: sponsor_changed,
     client.TicketOpened: ticket_opened,
     client.TicketUpdated: ticket_updated,
