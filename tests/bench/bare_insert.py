@@ -1,4 +1,4 @@
-"""What the database alone can do: the rows that ingest wrote, written again in bulk, an INSERT a table, no more."""
+"""What the database alone can do: the rows that ingest wrote, written again in bulk, one INSERT a table, no more.
 
 `same_rows`: dedup key, ledger line, outbox row and unsent id of each event and the raw body of each hundred, into
 tables of the same columns and keys, a transaction a hundred. `one_table`: the events' JSON alone, into one table.

@@ -92,7 +92,22 @@ def message(event: Event[Any]) -> Message:
 
 async def add(session: AsyncSession, events: Iterable[Event[Any]]) -> None:
     """Write events to the outbox in the caller's transaction, in the order given."""
-    await add_messages(session, [message(event) for event in events])
+    said = list(events)
+    ways = {(event.data.TOPIC, event.origin, event.traceparent) for event in said}
+    if len(ways) != 1:
+        await add_messages(session, [message(event) for event in said])
+        return
+    [(topic, origin, trace)] = ways
+    await add_rendered(
+        session,
+        topic,
+        IMPORT if origin is Origin.IMPORT else LIVE,
+        [str(event.id) for event in said],
+        [event.type for event in said],
+        [event.subject for event in said],
+        [event.to_json().decode() for event in said],
+        trace,
+    )
 
 
 async def add_messages(session: AsyncSession, messages: Sequence[Message]) -> None:
@@ -123,8 +138,9 @@ async def add_rendered(
     types: Sequence[str],
     keys: Sequence[str],
     bodies: Sequence[str],
+    traceparent: str | None = None,
 ) -> None:
-    """The same for many events of one topic and lane that are JSON already, a column a field."""
+    """The same for many events of one topic, lane and trace that are JSON already, a column a field."""
     written_at = _wall.wall()
     numbered = {type_: nth for nth, type_ in enumerate(dict.fromkeys(types), 1)}
     await session.execute(
@@ -137,7 +153,7 @@ async def add_rendered(
             "ids": listed(ids),
             "keys": joined(keys),
             "types": listed([str(numbered[type_]) for type_ in types]),
-            "headers": [orjson.dumps(headers_of(type_, None)).decode() for type_ in numbered],
+            "headers": [orjson.dumps(headers_of(type_, traceparent)).decode() for type_ in numbered],
             "bodies": joined(bodies),
         },
     )
@@ -149,8 +165,11 @@ def listed(values: Sequence[str]) -> str:
 
 
 def joined(values: Sequence[str]) -> str:
-    """For `string_to_array(…, chr(31))`; JSON holds no such character, nor do names that we take."""
-    return SEPARATOR.join(values)
+    """For `string_to_array(…, chr(31))`. JSON holds no such character; elsewhere it becomes a space."""
+    whole = SEPARATOR.join(values)
+    if whole.count(SEPARATOR) >= len(values):
+        return SEPARATOR.join([value.replace(SEPARATOR, " ") for value in values])
+    return whole
 
 
 async def republish(session: AsyncSession, since: datetime) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from common.errors import NotFound
+from common.outbox import joined, listed
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,7 +23,8 @@ EXPIRE_AT_ONCE = 5_000
 
 _FRESH = text("""
 INSERT INTO dedup_keys (source, key, seen_at)
-SELECT u.source, u.key, :at FROM unnest(CAST(:sources AS text[]), CAST(:keys AS bytea[])) AS u(source, key)
+SELECT u.source, decode(u.key, 'hex'), :at
+FROM unnest(string_to_array(:sources, chr(31)), CAST(CAST(:keys AS text) AS text[])) AS u(source, key)
 ON CONFLICT DO NOTHING RETURNING source, key
 """)
 _EXPIRE = text("""
@@ -70,7 +72,12 @@ async def fresh(session: AsyncSession, keys: Collection[tuple[str, bytes]], at: 
         return set()
     ordered = sorted(keys)
     rows = await session.execute(
-        _FRESH, {"at": at, "sources": [source for source, _ in ordered], "keys": [key for _, key in ordered]}
+        _FRESH,
+        {
+            "at": at,
+            "sources": joined([source for source, _ in ordered]),
+            "keys": listed([key.hex() for _, key in ordered]),
+        },
     )
     return {(row.source, bytes(row.key)) for row in rows}
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import orjson
 from common.contracts.base import Origin
+from common.outbox import joined, listed
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,10 +23,12 @@ from ingest.domain.refs import Ref
 _WRITE = text("""
 INSERT INTO said (client_id, root_id, event_id, type, time, knowntime, sequence, origin, source, via, raw_day, raw_id,
                   data)
-SELECT * FROM unnest(CAST(:clients AS uuid[]), CAST(:roots AS uuid[]), CAST(:events AS uuid[]), CAST(:types AS text[]),
-  CAST(:times AS timestamptz[]), CAST(:knowns AS timestamptz[]), CAST(:sequences AS int[]), CAST(:origins AS text[]),
-  CAST(:sources AS text[]), CAST(:vias AS text[]), CAST(:raw_days AS date[]), CAST(:raw_ids AS uuid[]),
-  CAST(:datas AS text[]))
+SELECT * FROM unnest(
+  CAST(CAST(:clients AS text) AS uuid[]), CAST(CAST(:roots AS text) AS uuid[]), CAST(CAST(:events AS text) AS uuid[]),
+  string_to_array(:types, chr(31)), CAST(CAST(:times AS text) AS timestamptz[]),
+  CAST(CAST(:knowns AS text) AS timestamptz[]), CAST(CAST(:sequences AS text) AS int[]),
+  string_to_array(:origins, chr(31)), string_to_array(:sources, chr(31)), CAST(:vias AS text[]),
+  CAST(CAST(:raw_days AS text) AS date[]), CAST(CAST(:raw_ids AS text) AS uuid[]), string_to_array(:datas, chr(31)))
 ON CONFLICT (client_id, root_id) DO UPDATE SET event_id = excluded.event_id, type = excluded.type,
   time = excluded.time, knowntime = excluded.knowntime, data = excluded.data, via = excluded.via,
   raw_day = excluded.raw_day, raw_id = excluded.raw_id
@@ -42,19 +45,19 @@ async def write(session: AsyncSession, said: Sequence[Said]) -> None:
     await session.execute(
         _WRITE,
         {
-            "clients": [client_id for client_id, _ in keys],
-            "roots": [root for _, root in keys],
-            "events": [s.event.id for s in rows],
-            "types": [s.event.type for s in rows],
-            "times": [s.event.time for s in rows],
-            "knowns": [s.event.knowntime for s in rows],
-            "sequences": [s.event.sequence for s in rows],
-            "origins": [s.event.origin.value for s in rows],
-            "sources": [s.event.source for s in rows],
+            "clients": listed([str(client_id) for client_id, _ in keys]),
+            "roots": listed([str(root) for _, root in keys]),
+            "events": listed([str(s.event.id) for s in rows]),
+            "types": joined([s.event.type for s in rows]),
+            "times": listed([s.event.time.isoformat() for s in rows]),
+            "knowns": listed([s.event.knowntime.isoformat() for s in rows]),
+            "sequences": listed([str(s.event.sequence) for s in rows]),
+            "origins": joined([s.event.origin.value for s in rows]),
+            "sources": joined([s.event.source for s in rows]),
             "vias": [str(s.via) if s.via else None for s in rows],
-            "raw_days": [s.raw[0] if s.raw else None for s in rows],
-            "raw_ids": [s.raw[1] if s.raw else None for s in rows],
-            "datas": [orjson.dumps(s.event.data.fact()).decode() for s in rows],
+            "raw_days": listed([s.raw[0].isoformat() if s.raw else "NULL" for s in rows]),
+            "raw_ids": listed([str(s.raw[1]) if s.raw else "NULL" for s in rows]),
+            "datas": joined([orjson.dumps(s.event.data.fact()).decode() for s in rows]),
         },
     )
 
