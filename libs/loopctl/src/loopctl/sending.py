@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,11 +27,11 @@ class Sent:
     text: str
 
 
-def unwrap(raw: bytes) -> tuple[bytes, dict[str, str]]:
+def unwrap(raw: bytes, kept: Collection[str] = ()) -> tuple[bytes, dict[str, str]]:
     """Body and headers of a `{"_headers": …, "_body": …}` file; any other file is the body itself.
 
     A wrapped body that is text is taken byte for byte. The vendor's own signature headers in such a file were made
-    with a secret we do not have: they are replaced.
+    with a secret we do not have: they are replaced. `kept`: further headers that the source reads.
     """
     try:
         content = json.loads(raw)
@@ -40,7 +41,7 @@ def unwrap(raw: bytes) -> tuple[bytes, dict[str, str]]:
         return raw, {}
     body = content["_body"]
     text = body if isinstance(body, str) else json.dumps(body, separators=(",", ":"), ensure_ascii=False)
-    headers = {str(k): str(v) for k, v in (content.get("_headers") or {}).items() if k.lower() in _KEPT}
+    headers = {str(k): str(v) for k, v in (content.get("_headers") or {}).items() if k.lower() in {*_KEPT, *kept}}
     return text.encode(), headers
 
 
@@ -53,7 +54,7 @@ def send(stack: Stack, source: str, file: Path) -> Sent:
     if secret is None:
         known = ", ".join(sorted(stack.secrets.webhooks))
         raise WrongUsage(f"{source!r} is no configured source of this stack; there are {known}")
-    body, headers = unwrap(file.read_bytes())
+    body, headers = unwrap(file.read_bytes(), _read_headers(source))
     return post(stack, source, secret, body, headers)
 
 
@@ -107,6 +108,13 @@ def _signer_by_file(source: str) -> Signer:
         return dict(schemes.signed_headers(scheme, secret, url, body, moment, config.secret_header))
 
     return sign
+
+
+def _read_headers(source: str) -> Collection[str]:
+    from ingest.sources import load_source
+
+    file = _file_of(source)
+    return load_source(file).kept_headers if file.exists() else ()
 
 
 def _file_of(source: str) -> Path:

@@ -1,9 +1,10 @@
-"""sources list, sources rotate: who talks to ingest, and with which secret."""
+"""sources list, rotate, try: who talks to ingest, with which secret, and what we make of what they say."""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,7 @@ def register(cli: typer.Typer) -> None:
     sources = typer.Typer(help="Outside systems that send to ingest.", no_args_is_help=True)
     sources.command("list")(list_sources)
     sources.command("rotate")(rotate_secret)
+    sources.command("try")(try_file)
     cli.add_typer(sources, name="sources")
 
 
@@ -34,6 +36,26 @@ def list_sources(data: Data = None, as_json: Json = False) -> None:
         say(json.dumps({"items": found}))
     else:
         say("\n".join(sources.as_line(source) for source in found) or "No source is configured.")
+
+
+def try_file(
+    name: Annotated[str, typer.Argument(help="A file in deploy/config/sources, e.g. paddle.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A body as the vendor sends it (`_headers`/`_body` is unwrapped), or a CSV.",
+                       exists=True, dir_okay=False),
+    ],
+) -> None:  # fmt: skip
+    """Say what today's file of a source makes of a body or a CSV. Stores nothing, needs no running stack."""
+    from loopctl import trying
+    from loopctl.paths import REPOSITORY
+
+    config_dir = REPOSITORY / "deploy" / "config"
+    table = file.suffix.lower() in {".csv", ".tsv"}
+    tried = trying.table(config_dir, name, file) if table else trying.body(config_dir, name, file)
+    say(tried.text)
+    if not tried.readable:
+        raise typer.Exit(1)
 
 
 def rotate_secret(
