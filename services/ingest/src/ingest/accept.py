@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -148,10 +148,7 @@ def _newest(arrival: Arrival, item: Item) -> datetime | None:
 def _take(plan: Plan, arrival: Arrival, item: Item, at: Moments) -> list[Fate]:
     fates = []
     for nth, statement in enumerate(item.statements):
-        how = arrival.circumstance(item, nth, statement)
-        if arrival.raw_id is not None:
-            how = replace(how, raw=(at.wall.date(), arrival.raw_id))
-        fates.append(plan.take(statement, how))
+        fates.append(plan.take(statement, arrival.circumstance(item, nth, statement, at.wall.date())))
     return fates
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -76,7 +76,8 @@ class Arrival:
     def source_of(self, item: Item) -> str:
         return item.source or self.source
 
-    def circumstance(self, item: Item, nth: int, statement: Statement) -> Circumstance:
+    def circumstance(self, item: Item, nth: int, statement: Statement, kept_on: date) -> Circumstance:
+        """How a statement of an item came to us. `kept_on`: the day under which its raw body is kept."""
         source = self.source_of(item)
         cause = (item.key, nth) if item.key is not None else (self.raw_id, item.position, nth)
         return Circumstance(
@@ -85,6 +86,7 @@ class Arrival:
             sequence=item.position * PER_ITEM + min(nth, PER_ITEM - 1),
             received_at=self.received_at,
             origin=self.origin,
+            raw=(kept_on, self.raw_id) if self.raw_id is not None else None,
             recreate=self.recreate,
         )
 
