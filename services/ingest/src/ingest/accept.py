@@ -15,7 +15,7 @@ from ingest.domain.arrival import Arrival, Item, Outcome, Receipt, outcome_of
 from ingest.domain.plan import Fate, Plan
 from ingest.domain.shared import SharedDomains
 from ingest.domain.times import clamp
-from ingest.repository import arriving, loading, saving
+from ingest.repository import arriving, enriching, loading, saving
 from ingest.repository.arriving import Quarantined
 from ingest.repository.saving import RawBody
 from ingest.sources import bodies
@@ -58,6 +58,7 @@ async def store(
     await release(session, plan, at.now)
     await saving.save(session, plan, now=at.now, by=by)
     await arriving.quarantine(session, broken)
+    await enriching.ask(session, set().union(*(receipt.lookups for receipt in receipts)), at.wall)
     wanted = [len(items) > receipt.erased for items, receipt in zip(new, receipts, strict=True)]
     await _keep(session, plan, [a for a, keep in zip(arrivals, wanted, strict=True) if keep], at)
     return receipts
@@ -104,6 +105,8 @@ def _decide(
         receipt.unknown += item.unknown
         if item.unknown:
             receipt.unknown_kinds[item.kind] += 1
+        parked = outcome is Outcome.PARKED
+        receipt.lookups |= {(arrival.source, one.kind, one.id) for one in item.lookups if parked or not one.if_parked}
 
 
 def _decide_item(

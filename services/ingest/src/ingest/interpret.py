@@ -10,9 +10,10 @@ from common.ids import new_id
 from pydantic import ValidationError
 
 from ingest.config import Source
-from ingest.domain.arrival import Arrival, Item
+from ingest.domain.arrival import Arrival, Item, Lookup
 from ingest.domain.reading import Reader, with_reading
 from ingest.domain.statement import Ignored, SourceEvent, Statement, Unreadable
+from ingest.enrichment import ENRICHED
 from ingest.sources import VENDORS
 
 log = logging.get(__name__)
@@ -51,7 +52,8 @@ def item(source: Source, event: SourceEvent, position: int, reader: Reader) -> I
         unknown: bool = False,
         broken: str | None = None,
     ) -> Item:
-        return Item(event.key, event.kind, position, event.body, statements, ignored, unknown, broken)
+        lookups = _lookups(event, source) if broken is None else ()
+        return Item(event.key, event.kind, position, event.body, statements, ignored, unknown, broken, lookups=lookups)
 
     try:
         said = VENDORS[source.vendor].interpret(event, source)
@@ -67,6 +69,18 @@ def item(source: Source, event: SourceEvent, position: int, reader: Reader) -> I
     except Exception as error:  # the edge to strangers' bodies: the fault is ours, the event theirs
         log.error("mapping_failed", source=source.name, kind=event.kind, exc_info=error)
         return made(broken=f"{MAPPING_FAILED}: {type(error).__name__}")
+
+
+def _lookups(event: SourceEvent, source: Source) -> tuple[Lookup, ...]:
+    """What it leaves out; a fault in asking for more must not cost us what is there."""
+    known = ENRICHED.get(source.vendor)
+    if known is None:
+        return ()
+    try:
+        return known.lookups(event, source)
+    except Exception as error:  # the edge to strangers' bodies, as above
+        log.error("lookups_failed", source=source.name, kind=event.kind, exc_info=error)
+        return ()
 
 
 def _told(error: object) -> str:

@@ -16,7 +16,7 @@ from ingest import metrics
 from ingest.config import Source
 from ingest.domain.feed import FeedState, on_deadline
 from ingest.feedbook import DEADLINE, as_event, deadline_timer
-from ingest.repository import arriving, feeding, keeping
+from ingest.repository import arriving, enriching, feeding, keeping
 
 EXPIRE_EVERY = 60.0
 LOOK_EVERY = 15.0
@@ -56,6 +56,9 @@ def periodic(raw_retention: timedelta) -> list[Periodic]:
         async with database.read() as session:
             refs, parked, open_bodies = await keeping.backlog(session)
             states = await keeping.feed_states(session)
+            waiting = await enriching.waiting(session)
+        for source, count in waiting.items():
+            metrics.UNENRICHED.labels(source).set(count)
         metrics.UNMATCHED.set(refs)
         metrics.PARKED.set(parked)
         metrics.QUARANTINED.set(open_bodies)

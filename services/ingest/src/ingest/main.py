@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from common.clock import Clock
@@ -11,9 +12,14 @@ from common.process import Service, make_clock, make_database, run
 from fastapi import FastAPI
 
 from ingest import carrying, jobs
+from ingest.adapters.apis import make_apis
 from ingest.adapters.shared_domains import load_shared_domains
 from ingest.api import ROUTERS
 from ingest.api.door import edged
+from ingest.config import Source
+from ingest.domain.reading import Reader
+from ingest.domain.shared import SharedDomains
+from ingest.enricher import Enricher
 from ingest.feedbook import FeedBook
 from ingest.imports import Importer
 from ingest.intake import Intake
@@ -50,6 +56,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
         importer=Importer(database, clock, reader, readers, settings.import_chunk_lines, shared),
         shared=shared,
     )
+    enricher = _enricher(settings, database, clock, sources, reader, shared)
     return Service(
         name="ingest",
         settings=settings,
@@ -60,9 +67,22 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
         timers={**jobs.feed_deadlines(sources), **carrying.timer_handlers()},
         jobs=jobs.periodic(timedelta(days=settings.raw_retention_days)),
         api_work=[intake.run, book.run, secrets.run],
+        worker_work=[enricher.run],
         on_start=[secrets.load],
-        on_stop=[book.write],
+        on_stop=[book.write, enricher.close],
     )
+
+
+def _enricher(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    sources: Mapping[str, Source],
+    reader: Reader,
+    shared: SharedDomains,
+) -> Enricher:
+    apis = make_apis(sources, settings.tokens(), settings.enrichment_urls, clock)
+    return Enricher(database, clock, sources, apis, reader, shared)
 
 
 def _app(settings: Settings, database: Database, clock: Clock, webhook_limit: int) -> FastAPI:

@@ -31,6 +31,12 @@ IMPORTED = Counter(
     "Lines of imports by what became of them: accepted, repeated, skipped, refused.",
     ["outcome"],
 )
+ENRICHED = Counter(
+    "csl_enrichments_total",
+    "Objects asked of vendors' APIs by what came of it: learnt, same, gone, failed, refused, token, patience.",
+    ["source", "outcome"],
+)
+UNENRICHED = Gauge("csl_enrichments_waiting_objects", "Objects still to be fetched from a vendor.", ["source"])
 UNMATCHED = Gauge("csl_unmatched_refs", "Refs that no client owns, for which events wait.")
 PARKED = Gauge("csl_parked_events", "Events that wait for their client.")
 QUARANTINED = Gauge("csl_quarantine_open_bodies", "Unreadable bodies that nobody has resolved.")

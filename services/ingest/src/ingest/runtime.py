@@ -13,7 +13,7 @@ from ingest.accept import Moments
 from ingest.config import Source
 from ingest.domain.reading import Reader
 from ingest.domain.shared import SharedDomains
-from ingest.enrichment import LOOKUPS
+from ingest.enrichment import ENRICHED
 from ingest.feedbook import FeedBook
 from ingest.imports import Importer
 from ingest.intake import Intake
@@ -38,7 +38,7 @@ class Runtime:
 
     def enriched(self, source: Source) -> bool:
         """Whether this vendor's webhooks leave out what its API would tell."""
-        return source.vendor in LOOKUPS
+        return source.vendor in ENRICHED
 
     def moments(self) -> Moments:
         return Moments(self.clock.now(), self.clock.wall())

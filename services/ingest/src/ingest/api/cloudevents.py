@@ -72,8 +72,9 @@ def _binary(attributes: Mapping[str, str], media: str, raw: bytes) -> dict[str, 
     return _checked(value, 0)
 
 
-def _checked(event: Any, index: int) -> dict[str, Any]:
-    if not isinstance(event, dict):
+def _checked(value: Any, index: int) -> dict[str, Any]:
+    event: dict[str, Any] = value if isinstance(value, dict) else {}
+    if event is not value:
         raise Refused("an event is a JSON object", field=str(index))
     for name in REQUIRED:
         if not isinstance(event.get(name), str) or not event[name]:

@@ -31,6 +31,16 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup:
+    """An object at the vendor that an event names and does not tell enough of."""
+
+    kind: str
+    id: str
+    if_parked: bool = False
+    """Only worth asking for while nobody knows whose it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One source event: what it says, or why it says nothing to us."""
 
@@ -45,6 +55,7 @@ class Item:
     broken: str | None = None
     source: str | None = None
     """Whose word it is, where that is another than the post's source."""
+    lookups: tuple[Lookup, ...] = ()
 
 
 @dataclass(slots=True)
@@ -103,6 +114,8 @@ class Receipt:
     """The vendor's names of the types that are unknown to us."""
     failure: str | None = None
     """Why something of it went into quarantine."""
+    lookups: set[tuple[str, str, str]] = field(default_factory=set)
+    """Source, kind and id of what is to be fetched from vendors."""
     newest: datetime | None = None
     """When the newest of it happened, by a clock that can be believed."""
 

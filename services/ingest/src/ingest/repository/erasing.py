@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingest.domain.refs import Ref
+from ingest.repository import enriching
 from ingest.repository.loading import digest
 from ingest.repository.saving import pack, unpack
 
@@ -59,6 +60,7 @@ async def forget(session: AsyncSession, client_id: UUID, refs: Sequence[Ref], at
         """),
         {"refs": [str(ref) for ref in refs]},
     )
+    await enriching.forget(session, refs)
     for table in OF_CLIENT:
         await session.execute(text(f"DELETE FROM {table} WHERE client_id = :id"), one)  # noqa: S608  (names of ours)
     await session.execute(text("DELETE FROM clients WHERE id = :id"), one)
