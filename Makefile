@@ -39,8 +39,12 @@ lint: setup  ## Style, import directions and types.
 format: setup  ## Write the code as ruff would.
 	@$(BIN)/ruff check --fix $(CODE) deploy && $(BIN)/ruff format $(CODE) deploy
 
-bench: setup  ## Measure signal → score at 500 events/s; results go to tests/bench/results.
+bench: setup  ## Measure signal → score, accepting, imports; fuzz; read words. Results go to tests/bench/results.
 	@$(BIN)/python -m tests.bench.signal_to_score
+	@$(BIN)/python -m tests.bench.accepting
+	@$(BIN)/python -m tests.bench.imports
+	@$(BIN)/python -m tests.bench.sentiment
+	@$(BIN)/python -m tests.bench.fuzzing
 
 lock: setup  ## Write requirements.lock anew (its first lines hold the command), and Kafka's lock.
 	@$(BIN)/python deploy/local/bootstrap.py --lock

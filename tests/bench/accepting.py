@@ -241,6 +241,38 @@ def main() -> int:
     return 0
 
 
+def rendered(content: dict[str, Any]) -> str:
+    """Markdown for the README."""
+    single, batch, steady, storm = (content[part] for part in ("singles", "batches", "steady", "storm"))
+    ours, theirs, paced = single["ours"], single["committing_each"], single["at_70_percent"]
+    first, last = steady["latency_by_fifth"][0], steady["latency_by_fifth"][-1]
+    memory = steady["memory_mb_by_fifth"]
+    rows = [
+        "| | measured |",
+        "|---|---|",
+        f"| single posts, 64 connections, one process | {ours['per_second']:,.0f}/s; the same application committing each "
+        f"(pool of {theirs['pool']}): {theirs['per_second']:,.0f}/s; ratio {single['ratio']} |",
+        f"| latency at 70 % of that | p50 {paced['p50_ms']} ms, p95 {paced['p95_ms']} ms, p99 {paced['p99_ms']} ms |",
+        f"| CPU a post | {_costs(ours['cpu_microseconds_per_post'])}; committing each: "
+        f"{_costs(theirs['cpu_microseconds_per_post'])} |",
+        f"| posts of 100 events | {batch['events_per_second']:,} events/s; the same rows inserted bare: "
+        f"{batch['bare_insert_events_per_second']['same_rows']:,}/s; ratio {batch['ratio']} |",
+        f"| {steady['minutes']:g} minutes at {steady['rate']:,}/s, two replicas, one killed in the middle | "
+        f"{steady['accepted']:,} accepted, {steady['lost']} lost, {steady['doubled']} doubled; p50 "
+        f"{first['p50_ms']} → {last['p50_ms']} ms, p99 {first['p99_ms']} → {last['p99_ms']} ms, memory "
+        f"{memory[0]:.0f} → {memory[-1]:.0f} MB |",
+        f"| every body three times at once, two replicas | {storm['bodies']:,} bodies, {storm['lost']} lost, "
+        f"{storm['doubled']} doubled |",
+        "",
+        table.on(content["machine"]),
+    ]
+    return "\n".join(rows)
+
+
+def _costs(microseconds: dict[str, int]) -> str:
+    return ", ".join(f"{name} {value} µs" for name, value in microseconds.items())
+
+
 def _show(part: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(part, indent=1) + "\n")
     sys.stdout.flush()

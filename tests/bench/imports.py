@@ -278,6 +278,7 @@ def main(arguments: Sequence[str]) -> int:
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(content, indent=2) + "\n")
+    table.into_readme("imports", f"{rendered(mixed, wordy)}\n\n{table.on(about)}")
     tell(rendered(mixed, wordy))
     return 0 if mixed.accepted == mixed.lines else 1
 

@@ -212,7 +212,7 @@ def main() -> int:
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(content, indent=2) + "\n")
-    table.into_readme()
+    table.into_readme("signal_to_score", table.rendered())
     tell(table.rendered())
     return 0 if not steady.lost and not steady.doubled else 1
 

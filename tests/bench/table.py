@@ -1,4 +1,4 @@
-"""The README's table of bench figures, written from `results/signal_to_score.json` between two markers."""
+"""The README's tables of bench figures, each written from its results between two markers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "signal_to_score.json"
 README = Path(__file__).parents[2] / "README.md"
-BEGIN, END = "<!-- bench:signal_to_score -->", "<!-- /bench -->"
+END = "<!-- /bench -->"
 
 
 def rendered(results: Path = RESULTS) -> str:
@@ -46,26 +46,30 @@ def _row(row: dict[str, Any]) -> str:
 
 
 def _machine(content: dict[str, Any]) -> str:
-    about = content["machine"]
+    return f"{content['clients']} clients; five services; {on(content['machine'])}"
+
+
+def on(about: dict[str, Any]) -> str:
+    """What it was measured on."""
     postgres = about["postgres"]
     return (
-        f"{content['clients']} clients; {about['cores']} cores ({about['processor']}), {about['memory_gb']:.0f} GB, "
+        f"{about['cores']} cores ({about['processor']}), {about['memory_gb']:.0f} GB, "
         f"shared by everything that ran: the load itself, Kafka {about['kafka']}, "
-        f"PostgreSQL {postgres['server_version'].split()[0]} (fsync {postgres['fsync']}), five services; "
+        f"PostgreSQL {postgres['server_version'].split()[0]} (fsync {postgres['fsync']}); "
         f"load average {about['load_before']:.1f} before; {about['measured_at'][:10]}."
     )
 
 
-def into_readme(readme: Path = README, results: Path = RESULTS) -> None:
-    """Replace what stands between the markers. Raises ValueError where they are missing."""
-    text = readme.read_text()
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{readme} lacks {BEGIN} … {END}")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{BEGIN}\n{rendered(results)}\n{END}{after}")
+def into_readme(name: str, markdown: str, readme: Path = README) -> None:
+    """Replace what stands between the markers of this name. Raises ValueError where they are missing."""
+    begin, text = f"<!-- bench:{name} -->", readme.read_text()
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(END)
+    if not found or not closed:
+        raise ValueError(f"{readme} lacks {begin} … {END}")
+    readme.write_text(f"{before}{begin}\n{markdown}\n{END}{after}")
 
 
 if __name__ == "__main__":
-    into_readme()
+    into_readme("signal_to_score", rendered())
     sys.exit(0)

@@ -59,13 +59,13 @@ def test_the_readmes_table_is_replaced_between_its_markers(tmp_path: Path) -> No
     content = {"machine": about, "clients": 500, "steady": steady, "rise": [steady], "highest_rate": 100}
     results, readme = tmp_path / "r.json", tmp_path / "README.md"
     results.write_text(json.dumps(content))
-    readme.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
+    readme.write_text(f"before\n<!-- bench:one -->\nold\n{table.END}\nafter\n")
     for _ in range(2):
-        table.into_readme(readme, results)
+        table.into_readme("one", table.rendered(results), readme)
     text = readme.read_text()
     assert "old" not in text
     assert "1,234" in text
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     with pytest.raises(ValueError, match="lacks"):
-        table.into_readme(results, results)
+        table.into_readme("other", "text", readme)
