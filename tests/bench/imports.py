@@ -26,7 +26,7 @@ import psutil
 from loopctl import importing, programs
 from loopctl.stack import Stack
 
-from tests.bench import load, machine
+from tests.bench import load, machine, table
 from tests.bench.signal_to_score import Bench, own_stack, quantiles, tell
 
 RESULTS = Path(__file__).parent / "results" / "imports.json"
