@@ -178,6 +178,24 @@ def test_the_generic_subscriptions_mean_the_same() -> None:
     moved = hub("contact.associationChange", associationType="COMPANY_TO_CONTACT", fromObjectId=1, toObjectId=2)
     statement = one("hubspot", [moved])
     assert (statement.refs[0].id, statement.links[0].id) == ("1", "2")
+    sides = {"fromObjectId": 2, "fromObjectTypeId": "0-1", "toObjectId": 1, "toObjectTypeId": "0-2"}
+    generic = one("hubspot", [hub("object.associationChange", **sides)])
+    assert (generic.refs[0].id, generic.links) == ("1", (Ref("hubspot", "contact", "2"),))
+    between = hub("object.associationChange", **{**sides, "toObjectTypeId": "0-1"})
+    assert said("hubspot", [between]) == [Ignored("an association that names no company")]
+
+
+@pytest.mark.parametrize("flag", ["NEW", "CREATED", "UPDATED", None])
+def test_what_the_change_flag_says_decides_nothing(flag: str | None) -> None:
+    """Documented as NEW, sent as CREATED: the subscription's type alone says what happened."""
+    created = one("hubspot", [hub("company.creation", changeFlag=flag)])
+    assert created.creates
+    assert isinstance(created.data, client.ClientRegistered)
+
+
+def test_an_array_of_a_hundred_is_a_hundred_events() -> None:
+    hundred = [hub("company.creation", objectId=n, eventId=n) for n in range(1, 101)]
+    assert {statement.refs[0].id for statement in said("hubspot", hundred)} == {str(n) for n in range(1, 101)}
 
 
 def test_roles_are_ours_and_the_weightiest_counts() -> None:
@@ -328,6 +346,16 @@ def test_the_corrected_time_counts_not_the_devices() -> None:
     at = one("segment", wrong_clock).time
     assert at is not None
     assert at.isoformat() == "2026-03-02T09:00:00+00:00"
+
+
+def test_a_clock_that_runs_ahead_is_taken_out_before_it_reaches_us() -> None:
+    """Of `sentAt` and `timestamp` the device's clock made the first; Segment corrected the second."""
+    body = track(
+        "X", timestamp="2026-03-02T08:59:58Z", sentAt="2026-03-09T09:00:05Z", receivedAt="2026-03-02T09:00:00Z"
+    )
+    at = one("segment", body).time
+    assert at is not None
+    assert at.isoformat() == "2026-03-02T08:59:58+00:00"
 
 
 def test_batches_come_as_arrays_and_as_objects() -> None:

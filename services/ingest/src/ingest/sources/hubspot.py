@@ -90,7 +90,9 @@ def _key(item: Mapping[str, Any]) -> str:
 def _kind(item: Mapping[str, Any]) -> str:
     kind = bodies.text(item.get("subscriptionType")) or bodies.text(item.get("eventType")) or "untyped"
     if kind.startswith("object."):
-        owner = OBJECTS.get(str(item.get("objectTypeId")), str(item.get("objectTypeId")))
+        # an association has two objects, and tells their types apart from one another
+        type_id = str(item.get("objectTypeId") or item.get("fromObjectTypeId"))
+        owner = OBJECTS.get(type_id, type_id)
         return f"{owner}.{kind.removeprefix('object.')}"[:200]
     return kind[:200]
 
@@ -180,12 +182,11 @@ def _contact_gone(item: Mapping[str, Any], config: HubspotSource) -> list[Statem
 
 def _associated(item: Mapping[str, Any], config: HubspotSource) -> list[Statement] | Ignored:
     """Which company a contact, deal or ticket belongs to: the only place where HubSpot says so by itself."""
-    kinds = re.fullmatch(r"(CONTACT|DEAL|TICKET|COMPANY)_TO_(CONTACT|DEAL|TICKET|COMPANY)",
-                         (bodies.text(item.get("associationType")) or "").upper())  # fmt: skip
-    if not kinds or (kinds[1] == "COMPANY") == (kinds[2] == "COMPANY"):
+    kind_from, kind_to = _sides(item)
+    if None in {kind_from, kind_to} or (kind_from == "company") == (kind_to == "company"):
         return Ignored("an association that names no company")
-    company, other = ("fromObjectId", "toObjectId") if kinds[1] == "COMPANY" else ("toObjectId", "fromObjectId")
-    thing = _ref(item, config, (kinds[2] if kinds[1] == "COMPANY" else kinds[1]).lower(), other)
+    company, other = ("fromObjectId", "toObjectId") if kind_from == "company" else ("toObjectId", "fromObjectId")
+    thing = _ref(item, config, str(kind_to if kind_from == "company" else kind_from), other)
     owner = _ref(item, config, "company", company)
     if item.get("associationRemoved") is True:
         if thing.kind != "contact":
@@ -193,6 +194,16 @@ def _associated(item: Mapping[str, Any], config: HubspotSource) -> list[Statemen
         return [Statement((owner,), _when(item), contact=ContactChange(thing.id, left=True))]
     contact = ContactChange(thing.id) if thing.kind == "contact" else None
     return [Statement((owner,), _when(item), contact=contact, links=(thing,), moves=True)]
+
+
+def _sides(item: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The kinds of the two objects: by their type ids in generic subscriptions, by name in the classic ones."""
+    by_id = OBJECTS.get(str(item.get("fromObjectTypeId"))), OBJECTS.get(str(item.get("toObjectTypeId")))
+    if by_id != (None, None):
+        return by_id
+    named = (bodies.text(item.get("associationType")) or "").lower().split("_to_")
+    known = [kind if kind in OBJECTS.values() else None for kind in named]
+    return (known[0], known[1]) if len(known) == 2 else (None, None)
 
 
 def _deal_changed(item: Mapping[str, Any], config: HubspotSource) -> list[Statement] | Ignored:
