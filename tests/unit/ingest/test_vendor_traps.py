@@ -68,6 +68,10 @@ def test_money_is_monthly_minor_units_whatever_the_rhythm_and_the_currency() -> 
     assert mrr(subscription(**price(1200, "week")))["amount"] == 5214
     yen = mrr(subscription(currency="jpy", **price(9800, "month")))
     assert yen == {"amount": 9800, "currency": "JPY"}, "zero-decimal: the amount is yen already"
+    dinar = mrr(subscription(currency="kwd", **price(9870, "month")))
+    assert dinar == {"amount": 9870, "currency": "KWD"}, "three decimals: the amount is fils already"
+    krona = mrr(subscription(currency="isk", **price(500000, "month")))
+    assert krona == {"amount": 5000, "currency": "ISK"}, "no minor unit, and yet written with two decimals"
     assert mrr(subscription(**price(None, "month", unit_amount_decimal="0.5")) | {"quantity": 1})["amount"] == 0
     off = {"coupon": {"percent_off": 25, "duration": "forever"}}
     assert mrr(subscription(discount=off))["amount"] == 11250
@@ -86,6 +90,21 @@ def test_the_period_ends_on_the_subscription_or_on_its_items(on: str) -> None:
         "customer.subscription.updated", subscription(cancel_at_period_end=False), {"cancel_at_period_end": True}
     )
     assert isinstance(back[1].data, client.CancellationWithdrawn)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"subscription": "sub_1"},
+        {"subscription": {"id": "sub_1", "object": "subscription"}},
+        {"parent": {"type": "subscription_details", "subscription_details": {"subscription": "sub_1"}}},
+    ],
+)
+def test_an_invoice_names_its_subscription_at_one_of_two_places(where: dict[str, Any]) -> None:
+    [paid] = stripe("invoice.paid", {"id": "in_1", "customer": "cus_1", "amount_paid": 5, "currency": "usd", **where})
+    assert paid.refs == (Ref("stripe", "customer", "cus_1"), Ref("stripe", "subscription", "sub_1"))
+    [changed] = stripe("customer.subscription.updated", subscription())
+    assert changed.links == paid.refs, "whoever has the one has the other"
 
 
 def test_a_dispute_finds_its_client_and_invoice_by_its_charge() -> None:

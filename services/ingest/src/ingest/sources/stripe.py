@@ -19,6 +19,8 @@ from ingest.sources import bodies, signatures
 WINDOW = timedelta(seconds=300)
 UNPAYING = frozenset({"canceled", "unpaid", "incomplete", "incomplete_expired", "paused", "trialing"})
 """Statuses in which a subscription brings nothing in."""
+IN_HUNDREDTHS = frozenset({"ISK", "UGX"})
+"""Currencies without a minor unit that Stripe writes with two decimals all the same (docs.stripe.com/currencies)."""
 PER_MONTH = {"day": Decimal(365) / 12, "week": Decimal(365) / 84, "month": Decimal(1), "year": Decimal(1) / 12}
 
 
@@ -69,6 +71,19 @@ def _customer(thing: Mapping[str, Any], config: StripeSource) -> Ref:
     return Ref(config.name, "customer", found)
 
 
+def _who(thing: Mapping[str, Any], config: StripeSource) -> tuple[Ref, ...]:
+    """The client by its customer, else by a subscription that the CRM knows."""
+    subscription = _subscription_of(thing)
+    customer = _customer(thing, config)
+    return (customer, Ref(config.name, "subscription", subscription)) if subscription else (customer,)
+
+
+def _subscription_of(thing: Mapping[str, Any]) -> str | None:
+    """An invoice's subscription: under `subscription`, since 2025-03-31 under `parent`."""
+    details = bodies.mapping(bodies.mapping(thing.get("parent")).get("subscription_details"))
+    return bodies.identifier(_flat(thing.get("subscription"))) or bodies.identifier(_flat(details.get("subscription")))
+
+
 def _id(thing: Mapping[str, Any]) -> str:
     found = bodies.identifier(thing.get("id"))
     if found is None:
@@ -77,13 +92,11 @@ def _id(thing: Mapping[str, Any]) -> str:
 
 
 def _money(amount: Any, currency: Any) -> Money | None:
-    """Stripe's amounts are minor units already, for yen and dinar, too."""
-    whole, code = bodies.integer(amount), bodies.text(currency)
-    return (
-        Money(amount=whole, currency=code.upper())
-        if whole is not None and code and code.isalpha() and len(code) == 3
-        else None
-    )
+    """Stripe's amounts are minor units already, for yen and dinar, too; but for the two in IN_HUNDREDTHS."""
+    whole, code = bodies.integer(amount), (bodies.text(currency) or "").upper()
+    if whole is None or not code.isalpha() or len(code) != 3:
+        return None
+    return Money(amount=whole // 100 if code in IN_HUNDREDTHS else whole, currency=code)
 
 
 def _customer_seen(
@@ -102,7 +115,8 @@ def _customer_seen(
 def _subscription(
     thing: Mapping[str, Any], before: Mapping[str, Any], at: datetime | None, config: StripeSource
 ) -> list[Statement] | Ignored:
-    customer, subscription = _customer(thing, config), _id(thing)
+    subscription = _id(thing)
+    refs = (_customer(thing, config), Ref(config.name, "subscription", subscription))
     status = bodies.identifier(thing.get("status"))
     now = _mrr(thing)
     if now is None:
@@ -111,15 +125,16 @@ def _subscription(
     changed = client.SubscriptionChanged(
         subscription_id=subscription, status=status, mrr_before=earlier, mrr_after=now, seats=_seats(thing)
     )
-    said = [Statement((customer,), at, changed)]
+    said = [Statement(refs, at, changed, links=refs)]
     notice = _notice(thing, before, subscription)
-    return [*said, Statement((customer,), at, notice)] if notice else said
+    return [*said, Statement(refs, at, notice)] if notice else said
 
 
 def _ended(
     thing: Mapping[str, Any], before: Mapping[str, Any], at: datetime | None, config: StripeSource
 ) -> list[Statement] | Ignored:
-    customer, subscription = _customer(thing, config), _id(thing)
+    subscription = _id(thing)
+    refs = (_customer(thing, config), Ref(config.name, "subscription", subscription))
     was = _mrr({**thing, "status": "active"})
     currency = was.currency if was else (bodies.text(thing.get("currency")) or "usd").upper()
     changed = client.SubscriptionChanged(
@@ -129,8 +144,8 @@ def _ended(
     if ended is None:
         raise Unreadable("neither the event nor the subscription says when")
     return [
-        Statement((customer,), at, changed),
-        Statement((customer,), at, _cancelled(thing, subscription, ended.date())),
+        Statement(refs, at, changed, links=refs),
+        Statement(refs, at, _cancelled(thing, subscription, ended.date())),
     ]
 
 
@@ -197,7 +212,8 @@ def _mrr(thing: Mapping[str, Any]) -> Money | None:
     if currency is None or len(currency) != 3 or not currency.isalpha():
         return None
     paying = bodies.text(thing.get("status")) not in UNPAYING
-    rounded = int((total * _kept(thing)).to_integral_value()) if paying else 0
+    unit = 100 if currency.upper() in IN_HUNDREDTHS else 1
+    rounded = int((total * _kept(thing) / unit).to_integral_value()) if paying else 0
     return Money(amount=rounded, currency=currency.upper())
 
 
@@ -245,7 +261,7 @@ def _invoice(body: type[client.Invoice], amount: str) -> Callable[..., list[Stat
         said = body(invoice_id=invoice, amount=_money(thing.get(amount), thing.get("currency")), days=overdue,
                     attempt=attempt if attempt is not None and attempt >= 0 else None)  # fmt: skip
         payments = _payments(thing, config)
-        return [Statement((_customer(thing, config),), at, said, links=payments, alias=invoice if payments else None)]
+        return [Statement(_who(thing, config), at, said, links=payments, alias=invoice if payments else None)]
 
     return mapped
 
@@ -280,7 +296,7 @@ def _issued(
     if due is None:
         raise Unreadable("the invoice has no date")
     said = client.InvoiceIssued(invoice_id=_id(thing), amount=amount, due_on=due.astimezone(UTC).date())
-    return [Statement((_customer(thing, config),), at, said)]
+    return [Statement(_who(thing, config), at, said)]
 
 
 def _dispute(body: type[client.Invoice]) -> Callable[..., list[Statement] | Ignored]:
