@@ -78,7 +78,7 @@ class StandardWebhooks(Settled):
     headers: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "webhook"
     """What the three headers begin with: `svix` for Svix's older senders."""
     window_seconds: Window = 300
-    secret: Literal["text", "base64"] = "text"  # noqa: S105  (as above)
+    secret: Literal["text", "base64"] = "text"  # noqa: S105  (how it is written, not what it is)
     """How a secret without `whsec_` is written."""
 
 
