@@ -6,7 +6,6 @@ import codecs
 import csv
 import hashlib
 import io
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+import orjson
 from ingest.domain.statement import Ignored, Unreadable
 from ingest.sources import bodies, load_source
 from ingest.sources.mapped import MappedSource, history
@@ -127,20 +127,24 @@ class Spreadsheet:
                 yield row, self._lines(row, names, cells)
 
     def _lines(self, row: int, names: list[str], cells: list[str]) -> list[bytes]:
-        if not any(cell.strip() for cell in cells):
+        if not any(map(str.strip, cells)):
             return []
         self.rows += 1
-        if any(cell.strip() for cell in cells[len(names) :]):
+        if len(cells) > len(names) and any(map(str.strip, cells[len(names) :])):
             self.report.tell(row, "refused", f"it has {len(cells)} cells, and there are {len(names)} columns")
             return []
-        if any(_UNDECODED.search(cell) for cell in cells):
+        if _UNDECODED.search("".join(cells)):
             self.report.tell(
                 row, "refused", f"it holds bytes that are no {self._encoding}; `csv: {{ encoding: … }}` helps"
             )
             return []
-        filled = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if cell.strip()}
+        filled = {
+            name: text.replace("\x00", bodies.REPLACEMENT)
+            for name, cell in zip(names, cells, strict=False)
+            if (text := cell.strip())
+        }
         try:
-            said = history.lines(bodies.parse(bodies.dump(filled)), self._source)
+            said = history.lines(filled, self._source)
         except Unreadable as unreadable:
             self.report.tell(row, "refused", unreadable.reason)
             return []
@@ -152,7 +156,7 @@ class Spreadsheet:
         if isinstance(said, Ignored):
             self.report.tell(row, "skipped", said.reason)
             return []
-        return [json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in said]
+        return [orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in said]
 
     @cached_property
     def _encoding(self) -> str:
