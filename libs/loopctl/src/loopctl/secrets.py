@@ -14,8 +14,8 @@ from loopctl.files import write_json
 from loopctl.paths import SERVICES
 
 BYTES = 32
-BASE64_SECRETS = frozenset({"standardwebhooks", "standard_webhooks"})
-"""Vendors whose secrets are base64 behind `whsec_` (Standard Webhooks, "Signing secret")."""
+BASE64_SECRETS = frozenset({"standardwebhooks"})
+"""Sources whose secrets are base64 behind `whsec_` (Standard Webhooks, "Signing secret")."""
 
 
 def _new() -> str:
@@ -88,8 +88,8 @@ def remember_rotation(file: Path, source: str, secret: str) -> None:
     write_json(file, kept)
 
 
-def generate(vendor: str) -> str:
-    """A signing secret of our own choice, in the form in which its vendor's would be."""
-    if vendor in BASE64_SECRETS:
+def generate(source: str) -> str:
+    """A signing secret of our own choice, in the form in which the source's vendor would write it."""
+    if source in BASE64_SECRETS:
         return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
     return _new()

@@ -10,8 +10,10 @@ from loopctl.errors import Problem, WrongUsage
 from loopctl.secrets import remember_rotation
 from loopctl.stack import Stack
 
-ISSUERS = frozenset({"hubspot", "stripe", "zendesk", "slack", "intercom", "calendly", "delighted", "standardwebhooks"})
-"""Vendors that issue the secret themselves; with the others the operator chooses it."""
+ISSUERS = frozenset(
+    ["calendly", "delighted", "hubspot", "intercom", "paddle", "slack", "standardwebhooks", "stripe", "zendesk"]
+)
+"""Vendors (or names, of mapped sources) that issue the secret themselves; with the others the operator chooses it."""
 SHORT = 100
 
 

@@ -81,7 +81,7 @@ def rotate_secret(
     if finish:
         done = sources.finish(stack, name)
     else:
-        new, made = _secret(stack, str(known["vendor"]), secret)
+        new, made = _secret(stack, name, str(known["vendor"]), secret)
         done = sources.rotate(stack, name, new)
         shown = {"secret": new} if made else {}
     if as_json:
@@ -92,7 +92,7 @@ def rotate_secret(
     say(done.as_text())
 
 
-def _secret(stack: Stack, vendor: str, given: str | None) -> tuple[str, bool]:
+def _secret(stack: Stack, name: str, vendor: str, given: str | None) -> tuple[str, bool]:
     """The new secret, and whether it was made here.
 
     Who issues it himself is asked for it; on a local stack without a terminal nobody is there to ask, and the vendor is
@@ -105,9 +105,10 @@ def _secret(stack: Stack, vendor: str, given: str | None) -> tuple[str, bool]:
         return sys.stdin.readline().strip(), False
     if given is not None:
         return given, False
-    if vendor in sources.ISSUERS and sys.stdin.isatty():
-        asked: str = typer.prompt(f"The new secret that {vendor} shows", hide_input=True)
+    issued = bool({name, vendor} & sources.ISSUERS)
+    if issued and sys.stdin.isatty():
+        asked: str = typer.prompt(f"The new secret that {name} shows", hide_input=True)
         return asked.strip(), False
-    if vendor in sources.ISSUERS and stack.production:
-        raise WrongUsage(f"{vendor} issues its secrets itself: give the new one with --secret")
-    return secrets.generate(vendor), True
+    if issued and stack.production:
+        raise WrongUsage(f"{name} issues its secrets itself: give the new one with --secret")
+    return secrets.generate(name), True
