@@ -154,5 +154,5 @@ async def test_the_key_is_rotated_by_starting_with_two_and_then_with_the_new_one
             assert await taken(own) == [True, True, False]
         finally:
             await stop(own)
-    with pytest.raises(Sealed):
+    with pytest.raises(Sealed, match="INGEST_SECRETS_KEY does not open the stored secret of stripe"):
         await started(key())

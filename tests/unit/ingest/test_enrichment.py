@@ -269,6 +269,17 @@ async def test_what_was_just_asked_is_answered_from_memory() -> None:
         assert await api.get("/x") == await api.get("/x") == {"a": 1}
         assert route.call_count == 1
         clock.advance(seconds=61)
-        await api.get("/x")
+        await asyncio.gather(*(api.get("/x") for _ in range(5)))
         assert route.call_count == 2
     await api.close()
+
+
+@pytest.mark.parametrize("vendor", ["hubspot", "stripe", "pipedrive"])
+def test_each_vendors_page_says_what_is_asked_for(vendor: str) -> None:
+    page = (REPOSITORY / "docs" / "sources" / f"{vendor}.md").read_text().partition("## Enrichment")[2]
+    objects = {
+        "hubspot": ["company", "contact", "deal", "ticket", *hubspot.CONTACT, *hubspot.TICKET],
+        "stripe": ["customer", "subscription", "charge"],
+        "pipedrive": ["organisation", "person", "deal"],
+    }
+    assert [name for name in objects[vendor] if name not in page] == []

@@ -147,7 +147,13 @@ class SecretBook:
         self._stored, self._opened = stored, opened
 
     def _open(self, row: Kept) -> bytes:
-        return self._opened.get(row.id) or self._sealer.open(row.sealed or b"", _bound(row))
+        known = self._opened.get(row.id)
+        if known is not None:
+            return known
+        try:
+            return self._sealer.open(row.sealed or b"", _bound(row))
+        except Sealed as sealed:
+            raise Sealed(f"the stored secret of {row.source}") from sealed
 
     def _sealed(self, source: str, secret: bytes, at: datetime, by: str) -> Kept:
         id_ = new_id()

@@ -20,6 +20,9 @@ _NONCE_BYTES = 12
 class Sealed(Exception):  # noqa: N818  (a finding about a row, not a fault of the program)
     """None of our keys opens this."""
 
+    def __init__(self, what: str = "a stored secret") -> None:
+        super().__init__(f"INGEST_SECRETS_KEY does not open {what}: start with the key that sealed it (NEW,OLD)")
+
 
 @dataclass(frozen=True, slots=True)
 class _Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -89,16 +90,25 @@ class VendorApi:
         self._pace = Pace(rate, clock)
         self._clock = clock
         self._patience = patience
+        self._under_way: dict[tuple[str, str], asyncio.Future[Mapping[str, Any]]] = {}
         self._kept: OrderedDict[tuple[str, str], tuple[float, Any]] = OrderedDict()
 
     async def get(self, path: str, query: str = "", *, fresh_for: float = CACHE_SECONDS) -> Mapping[str, Any]:
-        """The JSON object of an answer, from memory where it is fresh. Raises what this module names."""
+        """The JSON object of an answer, from memory where it is fresh; asked twice at once, it is fetched once.
+
+        Raises what this module names.
+        """
         key, now = (path, query), self._clock.monotonic()
         kept = self._kept.get(key)
         if kept is not None and now - kept[0] < fresh_for:
             found: Mapping[str, Any] = kept[1]
             return found
-        found = await self._patiently(path, query)
+        asking = self._under_way.get(key)
+        if asking is None:
+            asking = self._under_way[key] = asyncio.ensure_future(self._patiently(path, query))
+            asking.add_done_callback(lambda _: self._under_way.pop(key, None))
+        # shielded: who gives up must not take the answer from the others
+        found = await asyncio.shield(asking)
         self._kept[key] = (now, found)
         self._kept.move_to_end(key)
         if len(self._kept) > CACHE_ENTRIES:
