@@ -333,14 +333,8 @@ def test_a_trigger_is_deduplicated_by_its_invocation() -> None:
 
 
 def track(event: str, **more: Any) -> dict[str, Any]:
-    return {
-        "type": "track",
-        "event": event,
-        "messageId": "m",
-        "userId": "u1",
-        "timestamp": "2026-03-02T09:00:00Z",
-        **more,
-    }
+    call = {"type": "track", "event": event, "messageId": "m", "userId": "u1"}
+    return {**call, "timestamp": "2026-03-02T09:00:00Z", **more}
 
 
 def test_logins_trainings_and_features_are_told_apart() -> None:
@@ -375,6 +369,15 @@ def test_a_clock_that_runs_ahead_is_taken_out_before_it_reaches_us() -> None:
     at = one("segment", body).time
     assert at is not None
     assert at.isoformat() == "2026-03-02T08:59:58+00:00"
+
+
+def test_an_identify_and_a_group_call_may_share_a_message_id() -> None:
+    calls = [
+        {"type": kind, "messageId": "m", "userId": "u1", "groupId": "g"} for kind in ("identify", "group", "track")
+    ]
+    raw = json.dumps(calls).encode()
+    keys = [event.key for event in VENDORS["segment"].split(raw, {}, SOURCES["segment"])]
+    assert keys == ["identify:m", "group:m", "m"]
 
 
 def test_batches_come_as_arrays_and_as_objects() -> None:
