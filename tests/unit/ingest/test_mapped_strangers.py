@@ -5,18 +5,29 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import jmespath
+from common.contracts import client, registry
 from common.settings import REPOSITORY_CONFIG
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingest import interpret
 from ingest.domain.arrival import Arrival
-from ingest.domain.statement import Unreadable
+from ingest.domain.plan import Circumstance, Plan
+from ingest.domain.refs import Ref
+from ingest.domain.statement import Statement, Unreadable
+from ingest.domain.world import World
 from ingest.interpret import MAPPING_FAILED
 from ingest.reading import make_reader
+from ingest.sources import load_sources
 from ingest.sources.mapped import MappedSource, paths
 
+from tests.unit.ingest.test_bent_bodies import bend, fate_of
+from tests.unit.ingest.test_mapping_mapped import INVOICE, SUBSCRIPTION, chargebee, ticket
+from tests.unit.ingest.test_mapping_paddle import PADDLE, TRANSACTION, paddle
+
+SOURCES = load_sources(REPOSITORY_CONFIG)
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 READER = make_reader(REPOSITORY_CONFIG)
 
@@ -89,3 +100,52 @@ def test_any_json_is_read_or_named_unreadable_under_every_form_of_rule(body: dic
             continue
     arrival: Arrival = interpret.arrival(EVERY_FORM, raw, {}, NOW, READER)
     assert not [item.broken for item in arrival.items if item.broken and item.broken.startswith(MAPPING_FAILED)]
+
+
+NOTICE = {"action": "cancel", "effective_at": "2027-01-05"}
+OWN: list[tuple[str, Any]] = [
+    ("chargebee", chargebee("subscription_renewed", subscription={**SUBSCRIPTION, "billing_period_unit": "year"})),
+    ("chargebee", chargebee("subscription_cancelled", subscription={**SUBSCRIPTION, "status": "cancelled"})),
+    ("chargebee", chargebee("payment_failed", invoice={**INVOICE, "dunning_attempts": [{"attempt": 1}]})),
+    ("chargebee", chargebee("contact_added", contact={"id": "c", "first_name": "Ada", "email": "ada@acme.example"})),
+    ("paddle", paddle("subscription.updated", PADDLE, scheduled_change=NOTICE)),
+    ("paddle", paddle("transaction.payment_failed", TRANSACTION)),
+    ("freshdesk", ticket("{reply_sent:sent}", performed_by="requester", ticket_latest_public_comment="Still broken!")),
+    ("posthog", {"event": {"uuid": "u", "event": "$identify", "distinct_id": "d"},
+                 "person": {"id": "p", "properties": {"email": "ada@acme.example", "name": "Ada"}},
+                 "groups": {"company": {"id": "g", "properties": {"name": "Acme", "domain": "acme.example"}}}}),
+    ("standardwebhooks", {"type": "csl.client.usage_recorded.v1", "timestamp": "2026-03-02T09:00:00Z",
+                          "subject": "ref:hubspot:company:7", "data": {"feature": "reports", "quantity": 3}}),
+]  # fmt: skip
+KNOWN = [("chargebee", "customer", "cb_1"), ("paddle", "customer", "ctm_1"), ("freshdesk", "company", "Acme"),
+         ("posthog", "group", "g"), ("hubspot", "company", "7")]  # fmt: skip
+
+
+def knowing() -> Plan:
+    """A plan that knows whose these bodies are, so that what they say is said and not only parked."""
+    plan = Plan(World())
+    for nth, name in enumerate(KNOWN):
+        said = Statement((Ref(*name),), NOW, client.ClientRegistered(refs=()), creates=True)
+        plan.take(said, Circumstance("test", UUID(int=nth + 1), 0, NOW))
+    return plan
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data(), st.sampled_from(OWN))
+def test_a_bent_body_of_a_known_client_is_said_or_named(data: st.DataObject, case: tuple[str, Any]) -> None:
+    name, whole = case
+    raw = json.dumps(bend(data.draw, whole)).encode()
+    arrival = interpret.arrival(SOURCES[name], raw, {}, NOW, READER)
+    assert not [item.broken for item in arrival.items if item.broken and item.broken.startswith(MAPPING_FAILED)]
+    plan = knowing()
+    fates = [fate_of(arrival, item, plan) for item in arrival.items]
+    assert len(fates) == len(arrival.items)
+    for event in plan.events:
+        assert registry.parse(event.to_json(), event.type) == event
+
+
+def test_whole_they_are_all_said() -> None:
+    for name, whole in OWN:
+        arrival = interpret.arrival(SOURCES[name], json.dumps(whole).encode(), {}, NOW, READER)
+        plan = knowing()
+        assert [fate_of(arrival, item, plan) for item in arrival.items] == ["mapped"], name

@@ -134,7 +134,7 @@ class Import:
             self._id, known = uuid4(), None  # imported before: again as a whole, to count what is there
         stored = int(known["lines"]) if known else 0
         if stored and not self._quiet:
-            say(f"  goes on after line {stored} of the interrupted import {self._id}")
+            say(f"  goes on after {self._where(stored)} of the interrupted import {self._id}")
         deadline = time.monotonic() + GIVE_UP_AFTER
         while True:
             report = self._send(after=stored)
@@ -146,7 +146,7 @@ class Import:
                 stored, deadline = int(known["lines"]), time.monotonic() + GIVE_UP_AFTER
             if time.monotonic() > deadline:
                 raise Problem(
-                    f"ingest stores nothing more since line {stored}",
+                    f"ingest stores nothing more since {self._where(stored)}",
                     remedy="look at `loop doctor`, then run the same command again: it goes on from there",
                 )
 
@@ -182,6 +182,9 @@ class Import:
         for block, reached in self._content.blocks(line):
             yield block
             self._tell_sometimes(f"{100 * reached // self._content.size} % sent")
+
+    def _where(self, line: int) -> str:
+        return f"{self._content.unit} {self._content.row_of(line)}"
 
     def _tell_sometimes(self, what: str) -> None:
         now = time.monotonic()
