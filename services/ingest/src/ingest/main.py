@@ -25,6 +25,7 @@ from ingest.imports import Importer
 from ingest.intake import Intake
 from ingest.readers import Readers
 from ingest.reading import make_reader
+from ingest.replays import Replayer
 from ingest.runtime import Runtime
 from ingest.secretbook import SecretBook
 from ingest.settings import Settings
@@ -67,7 +68,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
         timers={**jobs.feed_deadlines(sources), **carrying.timer_handlers()},
         jobs=jobs.periodic(timedelta(days=settings.raw_retention_days)),
         api_work=[intake.run, book.run, secrets.run],
-        worker_work=[enricher.run],
+        worker_work=[enricher.run, Replayer(database, clock, sources, reader, shared).run],
         on_start=[secrets.load],
         on_stop=[book.write, enricher.close],
     )

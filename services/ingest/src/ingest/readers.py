@@ -76,7 +76,7 @@ class Readers:
     async def _ask(self, process: asyncio.subprocess.Process, first: int, raws: Sequence[bytes]) -> lines.Read:
         """Raises OSError or EOFError when the process is gone."""
         assert process.stdin is not None  # noqa: S101  (pipes, see _start; for the type checker)
-        assert process.stdout is not None  # noqa: S101  (the same)
+        assert process.stdout is not None  # noqa: S101  (for the type checker, as above)
         blob = b"\n".join(raws)
         process.stdin.write(lines.FRAME.pack(first, len(blob)))
         process.stdin.write(blob)

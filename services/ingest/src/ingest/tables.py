@@ -238,6 +238,7 @@ said = Table(
     Column("raw_day", Date),
     Column("raw_id", Uuid),
     Column("data", Text, nullable=False),
+    Index("said_raw", "raw_id", postgresql_where=text("raw_id IS NOT NULL")),
     postgresql_partition_by="HASH (client_id)",
 )
 erased_refs = Table(
@@ -286,9 +287,38 @@ audit = Table(
     Column("detail", JSONB, nullable=False),
     Index("audit_client", "client_id"),
 )
+replays = Table(
+    "replays",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("readings", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("published_by", Text),
+    Column("finished_at", Instant),
+    Column("at_day", Date),
+    Column("at_id", Uuid),
+    Column("counts", JSONB, nullable=False, server_default=_EMPTY),
+    Column("types", JSONB, nullable=False, server_default=_EMPTY),
+    Column("samples", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    Column("preview", JSONB),
+    Index("replays_running", "id", postgresql_where=text("state IN ('previewing', 'publishing')")),
+)
+withdrawn_roots = Table(
+    "withdrawn_roots",
+    metadata,
+    Column("root_id", Uuid, primary_key=True),
+    Column("client_id", Uuid, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Index("withdrawn_roots_client", "client_id"),
+)
 OWN = (
     clients, refs, contacts, dedup_keys, raw_bodies, texts, unmatched, parked, quarantine, feeds, source_secrets,
     enrichments, imports,
     import_refusals, import_spans, imported_ids, said, erased_refs,
-    merges, moves, audit,
+    merges, moves, audit, replays, withdrawn_roots,
 )  # fmt: skip

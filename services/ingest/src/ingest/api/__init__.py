@@ -11,6 +11,7 @@ from ingest.api import (
     identity,
     imports,
     quarantine,
+    replays,
     secrets,
     sources,
     tracking,
@@ -28,6 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     contacts.router,
     unmatched.router,
     quarantine.router,
+    replays.router,
     sources.router,
     secrets.router,
 )

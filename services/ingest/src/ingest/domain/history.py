@@ -99,7 +99,7 @@ def _does_more(s: Statement) -> bool:
 def _brief(number: int, nth: int, source: str, statement: Statement, line: str, event_id: UUID) -> Brief:
     body, time = statement.data, statement.time
     assert body is not None  # noqa: S101  (_does_more refused it; for the type checker)
-    assert time is not None  # noqa: S101  (the same)
+    assert time is not None  # noqa: S101  (for the type checker, as above)
     contact = None
     if statement.text:
         contact = getattr(body, "contact_id", None)

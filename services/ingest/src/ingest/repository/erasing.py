@@ -17,7 +17,7 @@ from ingest.repository import enriching
 from ingest.repository.loading import digest
 from ingest.repository.saving import pack, unpack
 
-OF_CLIENT = ("refs", "contacts", "texts", "import_spans", "imported_ids", "said")
+OF_CLIENT = ("refs", "contacts", "texts", "import_spans", "imported_ids", "said", "withdrawn_roots")
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ async def told_by(session: AsyncSession, client_id: UUID, refs: Collection[Ref],
         ),
         {"id": client_id, "vias": sorted(map(str, refs)), "limit": limit},
     )
-    return [_line(row) for row in rows]
+    return [line_of(row) for row in rows]
 
 
 async def ids_told_by(session: AsyncSession, client_id: UUID, refs: Collection[Ref], limit: int) -> list[UUID]:
@@ -98,7 +98,7 @@ async def profiles(session: AsyncSession, client_id: UUID) -> list[Line]:
         text(_LINE + " WHERE client_id = :id AND type = ANY(:types) ORDER BY time, knowntime, sequence, event_id"),
         {"id": client_id, "types": sorted(PROFILE_TYPES)},
     )
-    return [_line(row) for row in rows]
+    return [line_of(row) for row in rows]
 
 
 async def people_told_of(session: AsyncSession, client_id: UUID, contacts: Collection[str]) -> set[str]:
@@ -143,7 +143,7 @@ async def history_after(
         ),
         {"id": client_id, "types": sorted(types), "sources": list(since), "since": list(since.values())},
     )
-    return [_line(row) for row in rows]
+    return [line_of(row) for row in rows]
 
 
 async def strike(session: AsyncSession, client_id: UUID, roots: Iterable[UUID]) -> None:
@@ -154,7 +154,8 @@ async def strike(session: AsyncSession, client_id: UUID, roots: Iterable[UUID]) 
     )
 
 
-def _line(row: Any) -> Line:
+def line_of(row: Any) -> Line:
+    """A row of the ledger."""
     return Line(
         client_id=row.client_id,
         root=row.root_id,

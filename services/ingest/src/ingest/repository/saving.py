@@ -83,6 +83,10 @@ _WAITING = text("""
 SELECT event_id, unmatched_id, source, sequence, received_at, origin, raw_day, raw_id, statement::text AS statement
 FROM parked WHERE refs && CAST(:refs AS text[]) OR domains && CAST(:domains AS text[]) ORDER BY event_id FOR UPDATE
 """)
+_PARKED_AS = text("""
+SELECT event_id, unmatched_id, source, sequence, received_at, origin, raw_day, raw_id, statement::text AS statement
+FROM parked WHERE event_id = ANY(:ids) ORDER BY event_id FOR UPDATE
+""")
 _UNPARK = text("""
 WITH gone AS (DELETE FROM parked WHERE event_id = ANY(:events) RETURNING unmatched_id)
 DELETE FROM unmatched m WHERE m.id IN (SELECT unmatched_id FROM gone)
@@ -239,6 +243,12 @@ def _parked_rows(rows: Sequence[Parked]) -> dict[str, list[Any]]:
 async def waiting(session: AsyncSession, refs: Sequence[Ref], domains: Iterable[str] = ()) -> list[Parked]:
     """What waits for any of these refs, or came with one of these domains; locked."""
     rows = await session.execute(_WAITING, {"refs": [str(ref) for ref in refs], "domains": list(domains)})
+    return [_parked(row) for row in rows]
+
+
+async def parked_as(session: AsyncSession, event_ids: Sequence[UUID]) -> list[Parked]:
+    """What waits under these ids, locked."""
+    rows = await session.execute(_PARKED_AS, {"ids": list(event_ids)})
     return [_parked(row) for row in rows]
 
 
