@@ -15,6 +15,7 @@ from ingest.domain.refs import PREFIX, Ref, parse_ref
 from ingest.domain.statement import ContactChange, Ignored, SourceEvent, Statement, Unreadable
 from ingest.domain.times import moment
 from ingest.sources import bodies, signatures
+from ingest.sources.salesforce_forms import long_id
 
 WINDOW = timedelta(seconds=180)
 SALESFORCE = {"001": "account", "003": "contact", "006": "opportunity", "00Q": "lead"}
@@ -100,7 +101,7 @@ def _statement(invitee: Mapping[str, Any], at: datetime | None, config: Calendly
     kind = SALESFORCE.get(record[:3]) if record else None
     refs = (
         *((target,) if target else ()),
-        *((Ref(config.salesforce_source, kind, record),) if record and kind else ()),
+        *((Ref(config.salesforce_source, kind, long_id(record)),) if record and kind else ()),
         own,
     )
     hints = {"email": email.lower()}
