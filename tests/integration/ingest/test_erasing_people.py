@@ -121,8 +121,13 @@ async def test_nothing_brings_an_erased_person_back(ingest: Ingest) -> None:
         b'{"type": "contact_added", "subject": "%s", "source": "old", "time": "2026-01-02T00:00:00Z",'
         b' "data": {"contact_id": "501", "name": "%s", "email": "%s", "role": "user"}}'
     ) % (str(client).encode(), NAME.encode(), EMAIL.encode())
+    login = (
+        b'{"type": "logged_in", "subject": "%s", "source": "old", "time": "2026-01-02T00:00:00Z",'
+        b' "data": {"contact_id": "501"}}'
+    ) % str(client).encode()
     await erase(ingest, "501")
     count = len(await ingest.published())
+    assert (await ingest.call("POST", "/v1/imports", content=login)).json()["accepted"] == 0
     assert (await ingest.call("POST", "/v1/imports", content=line)).json()["accepted"] == 0
     await ingest.webhook("hubspot", [contact("lastname", "Okafor", 90), changed("seats", "9", 91)])
     await ingest.webhook("segment", identify("late", "u1", "g1"))

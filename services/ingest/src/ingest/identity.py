@@ -144,6 +144,7 @@ async def move(
     through = await merging.through(session, from_id)
     refs = frozenset(moving.follows({ref}, through))
     await _not_its_foundation(session, from_id, refs, through.keys() - refs)
+    named = await _named_at(session, from_id, refs)
     await merging.hand_over(session, refs, into_id)
     await merging.said_by_person(session, ref, by=by, at=now)
     await merging.unsettle(session, from_id)
@@ -151,14 +152,21 @@ async def move(
     plan = Plan(here)
     count, done = await carrying.begin(session, Move(new_id(), from_id, into_id, refs), plan, now, newer=False)
     if any(one.names_client for one in refs):
-        how = Circumstance(ref.source, derived_id("moved", ref, into_id, now), 0, now)
-        plan.name(here.clients[into_id], now, how)
+        source, time = named or (ref.source, now)
+        how = Circumstance(source, derived_id("moved", ref, into_id, now), 0, now)
+        plan.name(here.clients[into_id], time, how)
     await accept.release(session, plan, now)
     await saving.save(session, plan, now=now, by=by)
     await saving.name_raw(session, plan.raw_clients)
     detail = {"ref": str(ref), "from_client_id": from_id, "into_client_id": into_id, "refs": len(refs)}
     await auditing.note(session, "ref_moved", at=now, by=by, client_id=into_id, detail=detail)
     return Moved(from_id, into_id, count, done)
+
+
+async def _named_at(session: AsyncSession, client_id: UUID, refs: Collection[Ref]) -> tuple[str, datetime] | None:
+    """Which source first gave a client these names, and when: it is when the right one should have had them."""
+    lines = await ledger.profiles(session, client_id)
+    return next(((line.source_name, line.time) for line in lines if moving.names_of(line) & set(refs)), None)
 
 
 async def must_own(session: AsyncSession, client_id: UUID, ref: Ref) -> None:
