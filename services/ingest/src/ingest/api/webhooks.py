@@ -41,7 +41,10 @@ _BODY: dict[str, Any] = {
     dependencies=[public()],
     response_model=Accepted,
     responses={
-        200: {"description": "The vendor's own answer, where it wants one.", "content": {"text/xml": {}}},
+        200: {
+            "description": "The vendor's own answer, where it wants one.",
+            "content": {"text/xml": {}, "application/json": {}},
+        },
         401: PROBLEMS[401],
         404: PROBLEMS[404],
         413: PROBLEMS[413],
