@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from typing import Any
 
+from ingest.domain.currencies import minor_units
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -183,7 +184,7 @@ def _arrow(trend: float | None) -> str:
 
 
 def _money(amount: int, currency: str) -> str:
-    return f"{amount / 100:,.0f} {currency}" if currency else "–"
+    return f"{amount / minor_units(currency):,.0f} {currency}" if currency else "–"
 
 
 def _caption(found: list[Row]) -> str:

@@ -14,6 +14,7 @@ from common.contracts.client import ContactRole, Tier
 from pydantic import Field, ValidationError, model_validator
 
 from ingest.config import PROFILE_FIELDS, Source
+from ingest.domain.currencies import minor_units
 from ingest.domain.refs import Ref, bare_domain
 from ingest.domain.statement import Unreadable
 from ingest.domain.times import day
@@ -21,11 +22,6 @@ from ingest.sources import bodies
 
 ContractEvent = Literal["contract_signed", "contract_renewed", "contract_cancelled", "expansion_requested"]
 ContractField = Literal["mrr", "seats", "starts_on", "ends_on"]
-ZERO_DECIMALS = frozenset(
-    ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"]
-)
-THREE_DECIMALS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
-"""ISO 4217: currencies whose minor unit is not a hundredth."""
 OWNED = frozenset({"csm_email", "executive_sponsor_email"})
 
 
@@ -137,8 +133,7 @@ def money(value: str, currency: str) -> dict[str, object] | None:
     code = currency.upper()
     if not amount.is_finite() or abs(amount) > 10**13 or not re.fullmatch("[A-Z]{3}", code):
         return None
-    factor = 1 if code in ZERO_DECIMALS else 1000 if code in THREE_DECIMALS else 100
-    return {"amount": int((amount * factor).to_integral_value()), "currency": code}
+    return {"amount": int((amount * minor_units(code)).to_integral_value()), "currency": code}
 
 
 def _tier(value: str, config: CrmSource) -> str | None:

@@ -9,16 +9,11 @@ from typing import Any
 
 from common.contracts.base import Money
 
+from ingest.domain.currencies import minor_units
+
 LARGE = 10**60
 """Beyond it nothing is counted."""
 MAX_MINOR = 10**15
-_UNUSUAL = {
-    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-    3: "BHD IQD JOD KWD LYD OMR TND",
-    4: "CLF UYW",
-}
-MINOR_DIGITS = {code: digits for digits, codes in _UNUSUAL.items() for code in codes.split()}
-"""ISO 4217: digits of the minor unit where they are not 2."""
 SIGNS = {"€": {"EUR"}, "£": {"GBP"}, "¥": {"JPY", "CNY"}, "$": None}
 """A sign before or after an amount and the currencies it may stand for; `$` is said by many."""
 PER_MONTH = {"day": Decimal(365) / 12, "week": Decimal(365) / 84, "month": Decimal(1), "year": Decimal(1) / 12}
@@ -74,7 +69,7 @@ def money(value: Any, currency: Any, unit: str, figures: Figures, factor: Decima
         raise Misfit(f"{str(currency)[:20]!r} is no currency")
     number = figures.read(_without_sign(value, code) if isinstance(value, str) else value) * factor
     if unit != "minor":
-        number *= Decimal(10) ** MINOR_DIGITS.get(code, 2)
+        number *= minor_units(code)
     if unit == "hundredths":
         number /= 100
     if abs(number) >= MAX_MINOR:
