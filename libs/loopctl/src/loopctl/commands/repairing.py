@@ -18,6 +18,7 @@ def register(cli: typer.Typer) -> None:
     cli.command()(migrate)
     cli.command()(verify)
     cli.command()(republish)
+    cli.command()(replay)
     dlq = typer.Typer(help="Events that a service could not handle.", no_args_is_help=True)
     dlq.command("list")(list_letters)
     dlq.command("show")(show_letter)
@@ -69,6 +70,43 @@ def republish(
     stack.need_exists()
     count = resending.republish(stack, service, moment, wall)
     say(f"{count} events of {service} since {moment:%Y-%m-%d %H:%M:%S} UTC go out again.")
+
+
+def replay(
+    source: Annotated[str, typer.Option("--source", help="Whose webhooks.", metavar="S")],
+    since: Annotated[str, typer.Option(help="Received since: 2026-05-01T08:00Z, or an age: 12h, 3d.", metavar="T")],
+    until: Annotated[str | None, typer.Option(help="Received until then; else until now.", metavar="T")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be published.")] = False,
+    readings: Annotated[bool, typer.Option(help="Read words again, too.")] = True,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Publish without asking.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Run old webhooks through today's mapping: a summary first, then only what differs is published."""
+    from loopctl import business_time, replaying
+    from loopctl.errors import WrongUsage
+    from loopctl.stack import Stack
+
+    if as_json and not (dry_run or yes):
+        raise WrongUsage("With --json nobody can be asked: say --dry-run or --yes")
+    stack = Stack.at(data)
+    stack.need_exists()
+    now = business_time.now(stack)
+    last = business_time.parse_moment(until, now) if until else None
+    wish = replaying.Wish(source, business_time.parse_moment(since, now), last, readings=readings, dry_run=dry_run)
+
+    def agreed(summary: str) -> bool:
+        if not as_json:
+            say(summary)
+        return yes or typer.confirm("Publish it?")
+
+    found = replaying.run(stack, wish, agreed=agreed, quiet=as_json)
+    if as_json:
+        say(json.dumps(found))
+    elif found["state"] == "done" or dry_run or not replaying.differs(found):
+        say(replaying.summary(found))
+    else:
+        say(f"Nothing is published. The summary is kept: GET /v1/replays/{found['id']}")
 
 
 def list_letters(
