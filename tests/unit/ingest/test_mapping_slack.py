@@ -13,6 +13,7 @@ from ingest.domain.refs import Ref
 from ingest.domain.statement import Ignored, Statement, Unreadable
 from ingest.sources import CATALOGUE, VENDORS, load_sources
 from ingest.sources.slack import SlackSource, plain
+from pydantic import ValidationError
 
 SOURCES = load_sources(REPOSITORY_CONFIG)
 
@@ -171,3 +172,16 @@ def test_joining_what_is_left_gives_a_body_that_splits_again() -> None:
     body = message()
     [event] = VENDORS["slack"].split(VENDORS["slack"].join([body]), {}, SOURCES["slack"])
     assert event.body == body
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"channels": {"C1": "Northwind"}},
+        {"our_people": {"U1": "maya"}},
+        {"our_people": {"U1": "m@o.example"}, "guests": ["U1"]},
+    ],
+)
+def test_a_wrong_configuration_does_not_start(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"channels|our_people|guests"):
+        SlackSource.model_validate({"vendor": "slack", **wrong})

@@ -6,9 +6,10 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from common.contracts import client
+from pydantic import model_validator
 
 from ingest.config import Source
 from ingest.domain.refs import Ref, parse_ref, parse_subject
@@ -40,6 +41,18 @@ class SlackSource(Source):
     """User ids of client people who are guests in our own workspace."""
     only_shared: bool = True
     """Whether channels that are neither shared by Slack Connect nor listed are left alone: they are our own."""
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        for channel, target in self.channels.items():
+            if not (parse_subject(target) or parse_ref(target)):
+                raise ValueError(f"channels: {channel} → {target}: write source:kind:id, or our client id")
+        for user, email in self.our_people.items():
+            if email.count("@") != 1:
+                raise ValueError(f"our_people: {user} → {email}: write an e-mail address")
+        if both := self.our_people.keys() & set(self.guests):
+            raise ValueError(f"guests: {min(both)} is one of our_people, too")
+        return self
 
 
 def verify(request: signatures.Request, secret: bytes, now: datetime, config: SlackSource) -> None:
