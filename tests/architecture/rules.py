@@ -41,6 +41,8 @@ IMPURE = {
     "random", "secrets", "select", "shutil", "signal", "smtplib", "socket", "sqlite3", "ssl", "subprocess",
     "sys", "tempfile", "threading", "time", "urllib",
 }  # fmt: skip
+PURE = {"urllib.parse"}
+"""Parts of these that only compute."""
 REASONLESS = re.compile(
     r"#\s*(?:(?P<what>noqa|type:\s*ignore|mypy:\s*\S+|ruff:\s*noqa|pragma:\s*no cover|nosec))"
     r"(?P<codes>(?:\[[\w\-, ]+\])|(?::\s*[A-Z]+[0-9]*(?:[ ,]+[A-Z]+[0-9]+)*))?(?P<rest>.*)$"
@@ -168,7 +170,7 @@ def domains_are_pure(source: Source) -> Iterator[str]:
         for module in _imported(node, source):
             top = module.split(".")[0]
             allowed = module == own or module.startswith((own + ".", "common.contracts"))
-            if not allowed and (top not in sys.stdlib_module_names or top in IMPURE):
+            if not allowed and module not in PURE and (top not in sys.stdlib_module_names or top in IMPURE):
                 yield source.at(node, f"the domain imports {module}")
         if (
             isinstance(node, ast.Call)

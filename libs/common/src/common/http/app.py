@@ -55,15 +55,16 @@ def create_app(
 
 def _documented(app: FastAPI) -> dict[str, Any]:
     """FastAPI's document, made once, with the media type that errors really have."""
-    if app.openapi_schema is None:
-        FastAPI.openapi(app)
-        for path in (app.openapi_schema or {}).get("paths", {}).values():
-            for operation in path.values():
-                for status, response in operation.get("responses", {}).items():
-                    content = response.get("content", {})
-                    if status[0] in "45" and "application/json" in content:
-                        content[problems.MEDIA_TYPE] = content.pop("application/json")
-    return app.openapi_schema or {}
+    if app.openapi_schema is not None:
+        return app.openapi_schema
+    document: dict[str, Any] = FastAPI.openapi(app)
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {})
+                if status[0] in "45" and "application/json" in content:
+                    content[problems.MEDIA_TYPE] = content.pop("application/json")
+    return document
 
 
 def _operations(app: FastAPI) -> APIRouter:
