@@ -5,45 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 import respx
 import stamina
 from ingest.enricher import LEASE, MOST_ATTEMPTS, OPENS_AFTER, Enricher
+from loopctl import examination
 from pydantic import SecretStr
 
 from tests.integration.ingest.conftest import Ingest, start, stop
+from tests.support.vendor_api import Vendor
 
 TOKEN = "pat-that-nobody-may-see"
 MINUTE = timedelta(seconds=61)
 SOURCES = ("hubspot", "stripe", "pipedrive")
-
-
-@dataclass
-class Vendor:
-    """All three APIs: objects by path, and what to answer instead."""
-
-    objects: dict[str, Any] = field(default_factory=dict)
-    instead: list[Any] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-    queries: list[str] = field(default_factory=list)
-    tokens: set[str] = field(default_factory=set)
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request.url.path)
-        self.queries.append(request.url.query.decode())
-        self.tokens.add(request.headers.get("authorization", request.headers.get("x-api-token", "")))
-        if self.instead:
-            answer = self.instead.pop(0)
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-        found = self.objects.get(request.url.path)
-        return httpx.Response(200, json=found) if found is not None else httpx.Response(404, json={"status": "error"})
 
 
 @pytest.fixture
@@ -82,6 +61,15 @@ def enricher(ingest: Ingest) -> Enricher:
 async def work(ingest: Ingest, after: timedelta = timedelta(seconds=2)) -> int:
     ingest.clock.advance(after)
     return await enricher(ingest).work()
+
+
+async def doctor(ingest: Ingest) -> list[str]:
+    """What `loop doctor` finds."""
+    connection = await asyncpg.connect(**ingest.service.database.asyncpg_arguments())
+    try:
+        return [finding.what for finding in await examination._ingest(connection)]
+    finally:
+        await connection.close()
 
 
 CREATED = {"eventId": 1, "portalId": 9, "subscriptionId": 2, "objectId": 77, "occurredAt": 1772442000000}
@@ -232,6 +220,7 @@ async def test_a_refused_token_is_told_and_rests(
     await work(enriched)
     told = await state(enriched)
     assert told["failure"] == "the token is refused: 401 expired"
+    assert "1 objects of hubspot cannot be fetched (the token is refused: 401 expired)" in await doctor(enriched)
     assert await work(enriched, timedelta(minutes=5)) == 0
     assert await work(enriched, timedelta(minutes=6)) == 1
     assert vendor.tokens == {f"Bearer {TOKEN}"}
@@ -239,6 +228,7 @@ async def test_a_refused_token_is_told_and_rests(
         str(told) + caplog.text + "".join(capsys.readouterr()) + str(await enriched.rows("SELECT * FROM enrichments"))
     )
     assert TOKEN not in everywhere
+    assert not [found for found in await doctor(enriched) if "cannot be fetched" in found]
 
 
 async def test_a_vendor_that_is_down_is_left_alone_and_tried_with_one(enriched: Ingest, vendor: Vendor) -> None:

@@ -149,6 +149,14 @@ def _patience(stack: Stack) -> Any:
     return timedelta(seconds=TIMER_SECONDS * max(1.0, scale / 10))
 
 
+_UNFETCHED = """
+SELECT source, count(*) AS objects, max(failure) AS failure FROM ingest.enrichments
+WHERE (fetched_at IS NULL OR failed_at > fetched_at)
+  AND (state = 'failed' OR (state = 'waiting' AND failure LIKE 'the token is refused%'))
+GROUP BY source ORDER BY source
+"""
+
+
 async def _ingest(connection: Any) -> list[Finding]:
     findings = []
     waiting = await connection.fetchval("SELECT count(*) FROM ingest.quarantine WHERE resolved_at IS NULL")
@@ -162,6 +170,11 @@ async def _ingest(connection: Any) -> list[Finding]:
             Finding(f"{unmatched} references match no client; their events wait",
                     "GET /v1/unmatched of ingest lists them; assign each to a client")
         )  # fmt: skip
+    findings += [
+        Finding(f"{row['objects']} objects of {row['source']} cannot be fetched ({row['failure']})",
+                "mend the token or its rights (INGEST_ENRICHMENT_TOKENS, docs/sources); see `loop sources list`")
+        for row in await connection.fetch(_UNFETCHED)
+    ]  # fmt: skip
     return findings
 
 
