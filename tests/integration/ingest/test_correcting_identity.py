@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from common.contracts import client as said_of
 from common.contracts.base import Event
+from ingest.repository import loading
 
 from tests.integration.ingest.conftest import Ingest
 from tests.integration.ingest.test_accepting_webhooks import changed
@@ -210,6 +211,25 @@ async def test_the_ref_that_a_client_stands_on_is_not_moved(ingest: Ingest) -> N
     assert "merge" in answer.json()["detail"]
     assert await client_of(ingest, "hubspot:company:1") == str(first)
     assert (await move(ingest, "segment:group:g1", uuid4())).status_code == 422
+
+
+async def test_an_accept_that_read_the_old_link_while_it_was_moved_looks_again(
+    ingest: Ingest, monkeypatch: Any
+) -> None:
+    wrong, right = await ingest.register("hubspot:company:1"), await ingest.register("hubspot:company:2")
+    await move(ingest, "segment:group:g1", wrong)
+    read, moved = loading.owners, []
+
+    async def reading_just_before(session: Any, refs: Any) -> Any:
+        found = await read(session, refs)
+        if not moved:
+            moved.append(True)
+            assert (await move(ingest, "segment:group:g1", right)).status_code == 200
+        return found
+
+    monkeypatch.setattr(loading, "owners", reading_just_before)
+    assert (await ingest.webhook("segment", tracked("g1"))).status_code == 202
+    assert (await ingest.published())[-1].client_id == right
 
 
 async def test_a_ref_nobody_knows_yet_can_be_assigned_ahead(ingest: Ingest) -> None:

@@ -21,12 +21,13 @@ def downgrade() -> None:
 
 
 UP: tuple[str, ...] = (
-    "ALTER TABLE clients ADD COLUMN merged_into UUID, ADD COLUMN unlinked_at TIMESTAMP WITH TIME ZONE,"
-    " ADD COLUMN forgotten JSONB",
+    "ALTER TABLE clients ADD COLUMN merged_into UUID, ADD COLUMN unlinked_in BIGINT, ADD COLUMN forgotten JSONB",
     "CREATE INDEX clients_merged ON clients (merged_into) WHERE merged_into IS NOT NULL",
     # as domain/refs.py reads a domain: without scheme, path, port and www.
-    "UPDATE clients SET domain = nullif(regexp_replace(split_part(split_part(regexp_replace(lower(trim(domain)),"
-    " '^[a-z]+://', ''), '/', 1), ':', 1), '^www[.]', ''), '') WHERE domain IS NOT NULL",
+    """
+    UPDATE clients SET domain = nullif(regexp_replace(split_part(split_part(regexp_replace(lower(trim(domain)),
+      '^[a-z]+://', ''), '/', 1), ':', 1), '^www[.]', ''), '') WHERE domain IS NOT NULL
+    """,
     "ALTER TABLE refs ADD COLUMN explicit BOOLEAN DEFAULT false NOT NULL, ADD COLUMN through TEXT",
     "ALTER TABLE parked ADD COLUMN domains TEXT[] DEFAULT '{}'::text[] NOT NULL",
     "CREATE INDEX parked_domains ON parked USING gin (domains)",
@@ -60,5 +61,5 @@ DOWN: tuple[str, ...] = (
     "ALTER TABLE parked DROP COLUMN domains",
     "ALTER TABLE refs DROP COLUMN explicit, DROP COLUMN through",
     "DROP INDEX clients_merged",
-    "ALTER TABLE clients DROP COLUMN merged_into, DROP COLUMN unlinked_at, DROP COLUMN forgotten",
+    "ALTER TABLE clients DROP COLUMN merged_into, DROP COLUMN unlinked_in, DROP COLUMN forgotten",
 )

@@ -38,7 +38,7 @@ clients = Table(
     Column("said_at", JSONB, nullable=False),
     Column("live_since", JSONB, nullable=False),
     Column("merged_into", Uuid),
-    Column("unlinked_at", Instant),
+    Column("unlinked_in", BigInteger),
     Column("forgotten", JSONB),
     Index("clients_domain", "domain"),
     Index("clients_name", "name"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, quote_plus
 from uuid import UUID
 
 from ingest.domain.forgetting import texts_in
@@ -17,6 +17,7 @@ from ingest.domain.statement import Statement
 from ingest.domain.world import Person
 
 ERASED = "[erased]"
+_UNRESERVED = frozenset(string.ascii_letters + string.digits + "-_.~")
 SHORTEST_NAME = 5
 """A shorter name, or one of a single word, is too common a word to be taken out of other people's sentences."""
 
@@ -36,7 +37,7 @@ class Traces:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str] | None:
-        spellings = {s for t in self.tokens for s in (t, quote(t), quote_plus(t), json.dumps(t)[1:-1])}
+        spellings = {spelt for token in self.tokens for spelt in _spellings(token)}
         longest = sorted(map(re.escape, spellings), key=len, reverse=True)
         return re.compile(rf"(?<!\w)(?:{'|'.join(longest)})(?!\w)", re.IGNORECASE) if longest else None
 
@@ -75,6 +76,12 @@ class Traces:
         ids = {ref.id for ref in self.refs if ref.source == source}
         said: Collection[str] = texts_in(value)
         return any(words in ids or self.masked(words) != words for words in said)
+
+
+def _spellings(token: str) -> set[str]:
+    """As it stands in words, in JSON and in forms."""
+    form = "".join(c if c in _UNRESERVED else "".join(f"%{byte:02X}" for byte in c.encode()) for c in token)
+    return {token, json.dumps(token)[1:-1], form, form.replace("%20", "+"), form.replace("%40", "@")}
 
 
 def _tokens(person: Person) -> set[str]:

@@ -52,7 +52,8 @@ class Client:
     forgotten: Mapping[str, str] = field(default_factory=dict)
     """Erased people: digest of the contact's id or address → when."""
     unsettled: bool = False
-    """Whether a ref was taken from it a moment ago: what was read of its refs before its lock may be out of date."""
+    """Whether a ref was taken from it by one of the latest 100,000 transactions: what was read of its refs before its
+    lock may be out of date."""
 
     @property
     def domain(self) -> str | None:

@@ -32,7 +32,8 @@ JOIN refs r ON r.source = u.source AND r.kind = u.kind AND r.id = u.id
 _OWNED_BY = text("SELECT source, kind, id, client_id, alias, explicit FROM refs WHERE client_id = ANY(:ids)")
 _LOCK = text("""
 SELECT id, created_at, profile::text AS profile, said_at::text AS said_at, live_since::text AS live_since, merged_into,
-  forgotten::text AS forgotten, coalesce(unlinked_at > clock_timestamp() - interval '1 minute', false) AS unsettled
+  forgotten::text AS forgotten, CASE WHEN unlinked_in IS NULL THEN false ELSE
+    pg_snapshot_xmax(pg_current_snapshot())::text::bigint - unlinked_in BETWEEN 0 AND 100000 END AS unsettled
 FROM clients WHERE id = ANY(:ids) ORDER BY id FOR UPDATE""")
 _BY_DOMAIN = text("SELECT domain, id FROM clients WHERE domain = ANY(:domains) AND merged_into IS NULL")
 _NAMED = text("SELECT id, merged_into FROM clients WHERE id = ANY(:ids)")

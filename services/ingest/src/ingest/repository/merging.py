@@ -96,13 +96,15 @@ async def said_by_person(session: AsyncSession, ref: Ref, *, by: str, at: dateti
 
 async def unsettle(session: AsyncSession, client_id: UUID) -> None:
     """Refs were taken from it: whoever read them before looks again."""
-    await session.execute(text("UPDATE clients SET unlinked_at = clock_timestamp() WHERE id = :id"), {"id": client_id})
+    await session.execute(
+        text("UPDATE clients SET unlinked_in = pg_current_xact_id()::text::bigint WHERE id = :id"), {"id": client_id}
+    )
 
 
 async def point(session: AsyncSession, client_id: UUID, into: UUID | None) -> None:
     """Under which client it goes on; None: under its own id again."""
     await session.execute(
-        text("UPDATE clients SET merged_into = :into, unlinked_at = clock_timestamp() WHERE id = :id"),
+        text("UPDATE clients SET merged_into = :into, unlinked_in = pg_current_xact_id()::text::bigint WHERE id = :id"),
         {"id": client_id, "into": into},
     )
 
