@@ -6,12 +6,8 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,18 +16,15 @@ import asyncpg
 import httpx
 import psutil
 import pytest
-from common.auth import make_token
-from common.clock import SystemClock
 from common.db import server_settings
 
-from tests.support.chaos import ROOT, free_port
+from tests.support.ingest_process import PATIENCE, Process
 from tests.support.stack import TestStack
 
 CHUNK = 200
 LATEST = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 CLIENTS = 20
 GROWTH_MB = 30
-PATIENCE = 60.0
 
 
 def history(lines: int) -> Iterator[bytes]:
@@ -58,94 +51,10 @@ def _line(nth: int) -> dict[str, Any]:
     return {**said, "type": "usage_recorded", "data": {"feature": "reports", "quantity": nth}}
 
 
-@dataclass
-class Process:
-    """`python -m ingest.main`, and what one asks it."""
-
-    stack: TestStack
-    log: Path
-    port: int = field(default_factory=free_port)
-    popen: subprocess.Popen[bytes] | None = None
-
-    async def start(self, *, kill_at: str = "") -> None:
-        environment = {
-            **self.stack.environment("ingest"),
-            "INGEST_PORT": str(self.port),
-            "INGEST_KILL_AT": kill_at,
-            "INGEST_IMPORT_CHUNK_LINES": str(CHUNK),
-        }
-        await asyncio.to_thread(self._spawn, environment)
-        await asyncio.wait_for(self._ready(), PATIENCE)
-
-    def _spawn(self, environment: dict[str, str]) -> None:
-        with self.log.open("ab") as out:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", "ingest.main"], cwd=ROOT, env=environment, stdout=out, stderr=out
-            )
-
-    async def _ready(self) -> None:
-        async with httpx.AsyncClient() as http:
-            while True:
-                try:
-                    if (await http.get(f"http://127.0.0.1:{self.port}/healthz")).is_success:
-                        return
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-
-    async def bring(self, import_id: str, lines: Iterator[bytes], first: int = 1) -> dict[str, Any]:
-        async def blocks() -> AsyncIterator[bytes]:
-            while block := b"".join(islice(lines, CHUNK)):
-                yield block
-
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE * 2) as http:
-            answer = await http.post(
-                "/v1/imports",
-                params={"import_id": import_id, "first_line": first},
-                content=blocks(),
-                headers=self._headers(),
-            )
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    async def report(self, import_id: str) -> dict[str, Any]:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE) as http:
-            found: dict[str, Any] = (await http.get(f"/v1/imports/{import_id}", headers=self._headers())).json()
-        return found
-
-    def _headers(self) -> dict[str, str]:
-        token = make_token(
-            self.stack.stack.secrets.jwt,
-            subject="maya",
-            scopes=["ingest:import", "ingest:read"],
-            audience="client-success-loop",
-            clock=SystemClock(),
-            hours=1,
-        )
-        return {"Authorization": f"Bearer {token}"}
-
-    @property
-    def process(self) -> psutil.Process:
-        assert self.popen is not None
-        return psutil.Process(self.popen.pid)
-
-    async def helpers(self) -> list[psutil.Process]:
-        """The processes that read lines, once there are any."""
-        while True:
-            if found := [child for child in self.process.children() if "ingest.lines" in child.cmdline()]:
-                return found
-            await asyncio.sleep(0.01)
-
-    def stop(self) -> None:
-        if self.popen is not None and self.popen.poll() is None:
-            self.popen.terminate()
-            self.popen.wait(20)
-
-
 @pytest.fixture
 async def process(stack: TestStack, tmp_path: Path) -> AsyncIterator[Process]:
     await asyncio.to_thread(stack.service_database, "ingest")
-    made = Process(stack, tmp_path / "ingest.log")
+    made = Process(stack, tmp_path / "ingest.log", {"INGEST_IMPORT_CHUNK_LINES": str(CHUNK)})
     try:
         yield made
     finally:
