@@ -18,7 +18,7 @@ from loopctl import examination
 from pydantic import SecretStr
 
 from tests.integration.ingest.conftest import Ingest, start, stop
-from tests.support.vendor_api import Vendor
+from tests.support.vendor_api import COMPANY, INVOICE, PATH, Vendor, created, stripe_event
 
 TOKEN = "pat-that-nobody-may-see"
 MINUTE = timedelta(seconds=61)
@@ -70,23 +70,6 @@ async def doctor(ingest: Ingest) -> list[str]:
         return [finding.what for finding in await examination._ingest(connection)]
     finally:
         await connection.close()
-
-
-CREATED = {"eventId": 1, "portalId": 9, "subscriptionId": 2, "objectId": 77, "occurredAt": 1772442000000}
-
-
-def created(kind: str = "company", object_id: int = 77, event: int = 1) -> list[dict[str, Any]]:
-    return [{**CREATED, "subscriptionType": f"{kind}.creation", "objectId": object_id, "eventId": event}]
-
-
-COMPANY = {
-    "id": "77",
-    "properties": {
-        "name": "Northwind", "domain": "northwind.example", "mrr": "1200.50", "tier": "Strategic",
-        "hubspot_owner_id": "41", "stripe_customer_id": "cus_1", "industry": None,
-    },
-}  # fmt: skip
-PATH = "/crm/v3/objects/companies/77"
 
 
 async def state(ingest: Ingest, name: str = "hubspot") -> dict[str, Any]:
@@ -291,22 +274,33 @@ async def test_a_death_between_saying_and_answering_says_nothing_twice(enriched:
     from ingest.repository import enriching
 
     async with enriched.service.database.transaction() as session:
-        [wanted] = await enriching.claim(session, ["hubspot"], enriched.clock.wall(), lease=LEASE, limit=9)
+        [wanted] = await enriching.claim(session, "hubspot", enriched.clock.wall(), lease=LEASE, limit=9)
     await asyncio.gather(own._one(wanted), own._one(wanted))
     assert len([name for name, data in await enriched.said() if data.get("name") == "Northwind"]) == 1
 
 
-async def test_two_workers_share_the_queue(enriched: Ingest, vendor: Vendor, url: str) -> None:
-    other = await start(url, **with_tokens())
+async def test_workers_share_the_queue_and_a_vendor_that_hangs_holds_up_no_other(
+    enriched: Ingest, vendor: Vendor, url: str
+) -> None:
+    other, vendor.most = await start(url, **with_tokens()), 12
+
+    async def never(*_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    await enriched.webhook("stripe", stripe_event("invoice.paid", INVOICE))
+    for nth in range(12):
+        await enriched.webhook("hubspot", created("deal", 200 + nth, nth))
+    for own in (enriched, other):
+        enricher(own)._apis["stripe"].fetch = never
+        own.clock.advance(seconds=2)
+    running = [asyncio.create_task(enricher(own).run()) for own in (enriched, other)]
     try:
-        for nth in range(12):
-            await enriched.webhook("hubspot", created("deal", 200 + nth, nth))
-        for own in (enriched, other):
-            own.clock.advance(seconds=2)
-        while sum(await asyncio.gather(enricher(enriched).work(), enricher(other).work())):
-            pass
-        assert sorted(vendor.asked) == sorted({f"/crm/v3/objects/deals/{200 + nth}" for nth in range(12)})
+        await asyncio.wait_for(vendor.reached.wait(), 30)
+        assert sorted(vendor.asked) == [f"/crm/v3/objects/deals/{200 + nth}" for nth in range(12)]
     finally:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
         await stop(other)
 
 
@@ -329,23 +323,18 @@ async def test_an_ask_during_the_look_up_is_answered_by_another(enriched: Ingest
     assert (await state(enriched))["missing"] == {}
 
 
-def stripe_event(kind: str, thing: dict[str, Any], key: str = "evt_1") -> dict[str, Any]:
-    return {"id": key, "type": kind, "created": 1772442000, "data": {"object": thing}}
-
-
 async def test_an_invoice_of_an_unknown_customer_finds_its_client(enriched: Ingest, vendor: Vendor) -> None:
     await enriched.register("hubspot:company:77", name="Northwind")
     vendor.objects["/v1/customers/cus_1"] = {
         "id": "cus_1", "object": "customer", "metadata": {"client_ref": "hubspot:company:77"},
     }  # fmt: skip
-    invoice = {"id": "in_1", "customer": "cus_1", "amount_paid": 5000, "currency": "usd"}
-    await enriched.webhook("stripe", stripe_event("invoice.paid", invoice))
+    await enriched.webhook("stripe", stripe_event("invoice.paid", INVOICE))
     assert [name for name, _ in await enriched.said()] == ["client_registered"]
     await work(enriched)
     assert ("invoice_paid", {"invoice_id": "in_1", "amount": {"amount": 5000, "currency": "USD"}}) in (
         await enriched.said()
     )
-    await enriched.webhook("stripe", stripe_event("invoice.paid", {**invoice, "id": "in_2"}, "evt_2"))
+    await enriched.webhook("stripe", stripe_event("invoice.paid", {**INVOICE, "id": "in_2"}, "evt_2"))
     assert await work(enriched, MINUTE) == 0, "the customer is known by now"
 
 

@@ -104,32 +104,35 @@ class Enricher:
         self._circuits = {name: Circuit() for name in apis}
 
     async def run(self) -> None:
-        """Fetch for ever; without any token there is nothing to do."""
-        while self._apis:
-            try:
-                worked = await self.work()
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                log.warning("enrichment_interrupted", error=repr(error))
-                worked = 0
-            if not worked:
-                await self._clock.sleep(POLL)
+        """Fetch for ever, each source at its own pace: one that hangs holds up no other. Without tokens: nothing."""
+        await asyncio.gather(*(self._serve(name) for name in self._apis))
+
+    async def work(self) -> int:
+        """Fetch what is due of every source; returns how many objects were taken up."""
+        return sum(await asyncio.gather(*(self._turn(name) for name in self._apis)))
 
     async def close(self) -> None:
         for api in self._apis.values():
             await api.close()
 
-    async def work(self) -> int:
-        """Fetch what is due; returns how many objects were taken up."""
-        taken: list[Wanted] = []
-        now = self._clock.monotonic()
-        for name, circuit in self._circuits.items():
-            room = circuit.room(now)
-            if room:
-                async with self._database.transaction() as session:
-                    wall = self._clock.wall()
-                    taken += await enriching.claim(session, [name], wall, lease=LEASE, limit=room)
+    async def _serve(self, name: str) -> None:
+        while True:
+            try:
+                taken = await self._turn(name)
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                log.warning("enrichment_interrupted", source=name, error=repr(error))
+                taken = 0
+            if not taken:
+                await self._clock.sleep(POLL)
+
+    async def _turn(self, name: str) -> int:
+        room = self._circuits[name].room(self._clock.monotonic())
+        if not room:
+            return 0
+        async with self._database.transaction() as session:
+            taken = await enriching.claim(session, name, self._clock.wall(), lease=LEASE, limit=room)
         await asyncio.gather(*(self._one(wanted) for wanted in taken))
         return len(taken)
 

@@ -31,7 +31,7 @@ ON CONFLICT (source, kind, id) DO UPDATE SET state = 'waiting', asked_at = exclu
 _CLAIM = text("""
 WITH due AS (
   SELECT source, kind, id FROM enrichments
-  WHERE state = 'waiting' AND due_at <= :now AND source = ANY(:sources)
+  WHERE state = 'waiting' AND due_at <= :now AND source = :source
   ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 UPDATE enrichments e SET due_at = :lease, attempts = e.attempts + 1 FROM due
 WHERE (e.source, e.kind, e.id) = (due.source, due.kind, due.id)
@@ -92,11 +92,9 @@ async def ask(session: AsyncSession, objects: Collection[tuple[str, str, str]], 
         )
 
 
-async def claim(
-    session: AsyncSession, sources: Sequence[str], now: datetime, *, lease: timedelta, limit: int
-) -> list[Wanted]:
-    """Take what is due of these sources; who dies with it lets it go when the lease ends."""
-    rows = await session.execute(_CLAIM, {"sources": list(sources), "now": now, "lease": now + lease, "limit": limit})
+async def claim(session: AsyncSession, source: str, now: datetime, *, lease: timedelta, limit: int) -> list[Wanted]:
+    """Take what is due of this source; who dies with it lets it go when the lease ends."""
+    rows = await session.execute(_CLAIM, {"source": source, "now": now, "lease": now + lease, "limit": limit})
     return [Wanted(**row) for row in rows.mappings()]
 
 
