@@ -169,6 +169,20 @@ async def test_a_full_queue_says_come_again(ingest: Ingest) -> None:
     assert (await first).status_code == 202
 
 
+async def test_a_post_that_cannot_be_stored_in_time_is_told_to_come_again(ingest: Ingest) -> None:
+    for task in ingest.working:
+        task.cancel()
+    await asyncio.wait(ingest.working)
+    intake = ingest.service.app.state.ingest.intake
+    intake._within = 0.05
+    answer = await ingest.webhook("hubspot", [CREATED])
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    ingest.working[:] = [asyncio.create_task(intake.run())]
+    intake._within = 30.0
+    again = await ingest.webhook("hubspot", [CREATED])
+    assert again.json() == {"accepted": 1, "duplicates": 0}
+
+
 async def test_a_poison_post_fails_alone(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
     real = accept.store
 

@@ -30,6 +30,8 @@ MAX_POSTS = 400
 MAX_BYTES = 8 << 20
 ATTEMPTS = 3
 RETRY_AFTER = 0.05
+ANSWER_WITHIN = 4.0
+"""Wall seconds until a post is told to come again: HubSpot waits five. What is stored after all is then a duplicate."""
 
 
 @dataclass(slots=True)
@@ -43,28 +45,40 @@ class Intake:
     """The queue and its committer."""
 
     def __init__(
-        self, database: Database, clock: Clock, *, posts: int, size: int, shared: SharedDomains | None = None
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        posts: int,
+        size: int,
+        shared: SharedDomains | None = None,
+        within: float = ANSWER_WITHIN,
     ) -> None:
         self._database = database
         self._shared = shared
         self._clock = clock
-        self._posts, self._size = posts, size
+        self._posts, self._size, self._within = posts, size, within
         self._queue: deque[_Waiting] = deque()
         self._queued_bytes = 0
         self._filled = asyncio.Event()
 
     async def submit(self, arrival: Arrival) -> Receipt:
-        """Durable when this returns. Raises Unavailable when the queue is full or the database is away."""
+        """Durable when this returns. Raises Unavailable when the queue is full, or the database away or too slow."""
         size = len(arrival.raw or b"")
         if len(self._queue) >= self._posts or self._queued_bytes + size > self._size:
             metrics.REFUSED.labels(arrival.source, "queue_full").inc()
             raise Unavailable("too many posts wait to be stored", retry_after=1)
-        waiting = _Waiting(arrival, asyncio.get_running_loop().create_future(), size)
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(arrival, loop.create_future(), size)
         self._queue.append(waiting)
         self._queued_bytes += size
         metrics.QUEUE.set(len(self._queue))
         self._filled.set()
-        return await waiting.answer
+        limit = loop.call_later(self._within, _fail, waiting, Unavailable("storing takes too long", retry_after=5))
+        try:
+            return await waiting.answer
+        finally:
+            limit.cancel()
 
     async def run(self) -> None:
         """Commit for ever; when stopped, what is queued is told to come again."""
