@@ -90,7 +90,7 @@ async def erase(ingest: Ingest, contact_id: str, **query: str) -> Any:
 
 async def test_nothing_of_an_erased_person_is_left_in_any_table(ingest: Ingest) -> None:
     client = await world(ingest)
-    before = await ingest.published()
+    before, unsent = await ingest.published(), await ingest.count("outbox_unsent")
     assert await traces(ingest, NAME, EMAIL, WORDS), "there must be something to erase"
     assert (await erase(ingest, "501")).status_code == 204
     assert await traces(ingest, NAME, EMAIL, WORDS) == []
@@ -98,6 +98,7 @@ async def test_nothing_of_an_erased_person_is_left_in_any_table(ingest: Ingest) 
     assert [e.id for e in after][: len(before)] == [e.id for e in before], "the same events go out, without the person"
     assert [(e.time, e.type) for e in after][: len(before)] == [(e.time, e.type) for e in before]
     erased = after[len(before) :]
+    assert await ingest.count("outbox_unsent") == unsent + len(erased), "what had not been sent still goes out"
     assert {e.data.contact_id for e in erased} == {"501", "u1"}, "one human, known to two systems"
     shown = (await ingest.call("GET", f"/v1/clients/{client}")).json()
     assert shown["people"] == []

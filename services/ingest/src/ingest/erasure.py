@@ -56,6 +56,7 @@ async def _erase_one(session: AsyncSession, client_id: UUID, sources: Sources, n
             _without(held.body, source, lambda event, s: _names(event, s, refs)) if source and not held.alone else None
         )
         await erasing.rewrite_raw(session, held, rest, client_id)
+        await forgetting.unhook(session, [held.id])
     async for body in forgetting.bodies_that_may_name(session, ()):
         rest = _without_client(body.body, sources.get(body.source), body.source, refs)
         if rest != body.body:
@@ -146,16 +147,17 @@ async def _traces(session: AsyncSession, owner: UUID, names: Mapping[str, str]) 
 async def _clear(
     session: AsyncSession, traces: Traces, family: Collection[UUID], sources: Sources, now: datetime
 ) -> dict[str, int]:
-    bodies_changed = 0
+    changed: list[UUID] = []
     async for held in forgetting.bodies_that_may_name(session, family):
         rest = _without_person(held.body, sources.get(held.source), traces)
         if rest != held.body:
-            bodies_changed += 1
+            changed.append(held.id)
             await forgetting.rewrite_raw(session, held, rest)
+    await forgetting.unhook(session, changed)
     for row in await forgetting.quarantined(session):
         rest = _without_person(row.body, sources.get(row.source), traces)
         if rest != row.body:
-            bodies_changed += 1
+            changed.append(row.id)
             await forgetting.rewrite_quarantined(session, row.id, rest)
     words = await forgetting.clear_words(session, traces, family)
     parked = await forgetting.clear_parked(session, traces)
@@ -163,7 +165,7 @@ async def _clear(
     await forgetting.rewrite_outbox(session, traces, family)
     await forgetting.clear_the_rest(session, traces)
     await forgetting.remember(session, traces, family, now)
-    return {"bodies": bodies_changed, "texts": words, "parked": parked}
+    return {"bodies": len(changed), "texts": words, "parked": parked}
 
 
 def _without_person(body: bytes, source: Source | None, traces: Traces) -> bytes | None:

@@ -115,6 +115,13 @@ async def rewrite_raw(session: AsyncSession, held: Held, body: bytes | None) -> 
         )
 
 
+async def unhook(session: AsyncSession, bodies: Collection[UUID]) -> None:
+    """Bodies that no longer hold all that was said from them: no replay is to take it back for that."""
+    await session.execute(
+        text("UPDATE said SET raw_day = NULL, raw_id = NULL WHERE raw_id = ANY(:ids)"), {"ids": sorted(bodies)}
+    )
+
+
 async def quarantined(session: AsyncSession) -> list[Row]:
     rows = await session.execute(text("SELECT id, source, body FROM quarantine ORDER BY id"))
     return [Row(row.id, row.source, unpack(row.body)) for row in rows]
@@ -236,7 +243,8 @@ async def clear_the_rest(session: AsyncSession, traces: Traces) -> None:
             text("DELETE FROM idempotency_keys WHERE position(lower(:token) in lower(encode(body, 'escape'))) > 0"),
             {"token": token},
         )
-    await _mask(session, traces, "audit", "id", "detail")
+    for table, column in (("audit", "detail"), ("replays", "samples"), ("replays", "preview")):
+        await _mask(session, traces, table, "id", column)
     rows = await session.execute(text("SELECT import_id, line, reason FROM import_refusals"))
     for row in rows.all():
         if (masked := traces.masked(row.reason)) != row.reason:
@@ -256,7 +264,8 @@ _RENAME = (
 
 
 async def _mask(session: AsyncSession, traces: Traces, table: str, key: str, column: str) -> None:
-    rows = await session.execute(text(f"SELECT {key} AS key, {column}::text AS value FROM {table}"))  # noqa: S608  (names of ours)
+    found = f"SELECT {key} AS key, {column}::text AS value FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608  (names of ours)
+    rows = await session.execute(text(found))
     for row in rows.all():
         value = json.loads(row.value)
         masked = traces.masked_json(value)
