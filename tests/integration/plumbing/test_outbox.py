@@ -11,7 +11,7 @@ from common import outbox
 from common.clock import ManualClock, SystemClock
 from common.contracts.base import Origin
 from common.db import Database
-from common.relay import IMPORT_ROWS, Relay
+from common.relay import IMPORT_ROWS, WHILE_WRITTEN, Relay
 from sqlalchemy import text
 
 from tests.conftest import START
@@ -68,6 +68,28 @@ async def test_imports_go_at_a_limited_rate_and_live_events_pass_them(database: 
         await relay.send_some(connection, broker)
         assert len(broker.keys) == 2 * IMPORT_ROWS + 2
         assert await unsent(database) == []
+    finally:
+        await connection.close()
+
+
+async def test_imports_wait_while_more_of_them_are_written(database: Database) -> None:
+    clock, broker, history = ManualClock(START), Broker(), uuid4()
+    relay = Relay(database, "unused:9092", clock, asyncio.Event(), imports_per_second=1000)
+
+    async def write() -> None:
+        async with database.transaction() as session:
+            events = [login(history).model_copy(update={"origin": Origin.IMPORT}) for _ in range(2 * IMPORT_ROWS)]
+            await outbox.add(session, events)
+
+    connection = await asyncpg.connect(**database.asyncpg_arguments())
+    try:
+        await write()
+        assert await relay.send_some(connection, broker) == IMPORT_ROWS / 1000
+        await write()
+        clock.advance(seconds=1)
+        assert await relay.send_some(connection, broker) == WHILE_WRITTEN * IMPORT_ROWS / 1000
+        clock.advance(seconds=1)
+        assert await relay.send_some(connection, broker) == IMPORT_ROWS / 1000
     finally:
         await connection.close()
 

@@ -39,6 +39,8 @@ MAX_REQUEST_BYTES = 4 << 20
 TOO_LARGE = (MessageSizeTooLargeError, RecordTooLargeError)
 
 IMPORTS_PER_SECOND = 2000
+WHILE_WRITTEN = 4
+"""How much slower imports go while more of them are being written: those who read them need the machine, too."""
 IMPORT_ROWS = 250
 """Imports sent at once: a live event that follows them in its partition does not wait long for its consumers."""
 
@@ -50,6 +52,7 @@ FROM ((SELECT seq, day, lane FROM outbox_unsent WHERE lane = 0 ORDER BY seq LIMI
 JOIN outbox o ON o.day = u.day AND o.seq = u.seq
 ORDER BY u.lane, u.seq
 """
+_NEWEST_IMPORT = "SELECT max(seq) FROM outbox_unsent WHERE lane = 1"
 _GONE = """
 DELETE FROM outbox_unsent u WHERE NOT EXISTS (SELECT 1 FROM outbox o WHERE o.day = u.day AND o.seq = u.seq)
 """
@@ -75,6 +78,7 @@ class Relay:
         self._measured = float("-inf")
         self._imports_per_second = imports_per_second
         self._imports_due = float("-inf")
+        self._newest_import: Any = None
 
     async def run(self) -> None:
         """Relay for ever; broker or database away means waiting and starting over."""
@@ -156,11 +160,17 @@ class Relay:
             await self._measure(connection)
         imports = sum(row["lane"] for row in rows)
         if imports:
-            self._imports_due = began + imports / self._imports_per_second
+            slower = WHILE_WRITTEN if await self._being_written(connection) else 1
+            self._imports_due = began + slower * imports / self._imports_per_second
         if len(rows) - imports >= ROWS:
             return 0
         due_in = self._imports_due - now
         return max(due_in, COALESCE) if imports or due_in > 0 else POLL
+
+    async def _being_written(self, connection: asyncpg.Connection[Any]) -> bool:
+        """Whether imports were added since the last look, by any process."""
+        before, self._newest_import = self._newest_import, await connection.fetchval(_NEWEST_IMPORT)
+        return None not in (before, self._newest_import) and self._newest_import > before
 
     async def _produce(
         self, producer: AIOKafkaProducer, rows: Sequence[Any]

@@ -6,7 +6,6 @@ until the stdin ends (as it does when ingest dies, however it does).
 
 from __future__ import annotations
 
-import os
 import struct
 import sys
 from collections.abc import Sequence
@@ -29,9 +28,6 @@ from ingest.sources import bodies
 MAX_LINE = 1 << 20
 FRAME = struct.Struct(">QI")
 """Number of the first line, bytes of all lines; the answer: 0, bytes of the JSON."""
-
-NICE = 5
-"""Live posts are served first where there are fewer cores than work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +118,6 @@ def serve(reader: Reader, stdin: BinaryIO, stdout: BinaryIO) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    os.nice(NICE)
     serve(make_reader(Path(arguments[0])), sys.stdin.buffer, sys.stdout.buffer)
 
 
