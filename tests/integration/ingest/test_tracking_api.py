@@ -6,12 +6,13 @@ import base64
 import gzip
 import json
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import httpx
 import pytest
 from ingest.sources import tracking
+from loopctl.paths import REPOSITORY
 
 from tests.integration.ingest.conftest import SECRET, Ingest, start, stop
 
@@ -143,6 +144,12 @@ async def test_both_keys_hold_while_they_are_rotated(northwind: Ingest) -> None:
     await northwind.call("POST", "/v1/sources/segment/secrets", json={"secret": new}, scopes=["ingest:admin"])
     answers = [await call(northwind, "track", exported(key), credentials(key)) for key in (SECRET, new, "neither-key")]
     assert [answer.status_code for answer in answers] == [200, 200, 401]
+
+
+def test_the_page_names_every_call_and_limit() -> None:
+    page = (REPOSITORY / "docs" / "sources" / "tracking.md").read_text()
+    assert [name for name in get_args(tracking.Call) if f"`{name}`" not in page] == []
+    assert f"{tracking.EVENT_BYTES >> 10} KB a call, {tracking.BATCH_BYTES >> 10} KB a batch" in page
 
 
 async def test_only_sources_of_segment_have_it(ingest: Ingest) -> None:

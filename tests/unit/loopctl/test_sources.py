@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import respx
-from loopctl import secrets, sources
+from loopctl import secrets, signing, sources
 from loopctl.main import cli
 from loopctl.stack import Stack
 from typer.testing import CliRunner
@@ -151,6 +152,26 @@ def test_what_was_rotated_here_is_not_taken_from_the_environment_again(
     loaded = secrets.Secrets.load(file, ["segment", "stripe"])
     assert (loaded.webhooks["stripe"], loaded.webhooks["segment"]) == (NEW, "too")
     assert file.stat().st_mode & 0o077 == 0
+
+
+async def test_the_demo_goes_on_with_the_new_secret(stack: Stack) -> None:
+    from loopctl.demo.courier import Courier
+    from loopctl.demo.vendors import Post
+
+    async def no_patience(why: str) -> None:
+        pytest.fail(why)
+
+    body = b'{"type":"page"}'
+    good = signing.segment(NEW, "", body, datetime(2026, 3, 2, tzinfo=UTC))["X-Signature"]
+    with respx.mock() as router:
+        route = router.post(f"{BASE}/v1/webhooks/segment").mock(
+            side_effect=lambda request: httpx.Response(202 if request.headers["x-signature"] == good else 401)
+        )
+        courier = Courier(stack, no_patience)
+        secrets.remember_rotation(stack.folder / "secrets.json", "segment", NEW)
+        await courier.deliver(Post("segment", body))
+        await courier.close()
+    assert route.call_count == 2
 
 
 def test_each_stack_has_a_key_of_its_own_for_stored_secrets(stack: Stack) -> None:

@@ -52,7 +52,8 @@ class Secrets:
         """
         told, newest = given.variables(), {name: old[0] for name, old in given.webhook_secrets().items() if old}
         kept = json.loads(file.read_text()) if file.exists() else {}
-        rotated = {source: kept["webhooks"][source] for source in kept.get("rotated", [])}
+        own = kept.get("webhooks", {})
+        rotated = {source: own[source] for source in kept.get("rotated", []) if source in own}
         whole = cls(
             jwt=told.get("CSL_JWT_SECRET") or kept.get("jwt") or _new(),
             postgres=kept.get("postgres") or _new(),

@@ -31,6 +31,7 @@ class Courier:
 
     def __init__(self, stack: Stack, patience: Patience) -> None:
         self._stack, self._patience = stack, patience
+        self._secrets = stack.secrets
         self._http = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
         self._signers: dict[str, Signer] = {}
 
@@ -43,13 +44,20 @@ class Courier:
             await self.act("ingest", "/v1/events", post.body, by=INTERNAL)
             return
         url = f"{self._stack.url('ingest')}/v1/webhooks/{post.source}"
-        secret = self._stack.secrets.webhooks[post.source]
         signer = self._signers.get(post.source) or self._signers.setdefault(post.source, signer_of(post.source))
 
         def headers() -> dict[str, str]:
+            secret = self._secrets.webhooks[post.source]
             return {"content-type": "application/json", **signer(secret, url, post.body, SystemClock().wall())}
 
-        await self._until_taken("ingest", url, post.body, headers)
+        def rotated(status: int) -> bool:
+            """Whether the secret is another by now (`loop sources rotate`)."""
+            if status != httpx.codes.UNAUTHORIZED:
+                return False
+            before, self._secrets = self._secrets, Stack.at(self._stack.folder).secrets
+            return before.webhooks[post.source] != self._secrets.webhooks[post.source]
+
+        await self._until_taken("ingest", url, post.body, headers, mended=rotated)
 
     async def act(
         self, service: str, path: str, body: bytes, *, by: str, key: str = "", settled: tuple[int, ...] = ()
@@ -85,7 +93,9 @@ class Courier:
         body: bytes,
         headers: Callable[[], dict[str, str]],
         settled: tuple[int, ...] = (),
+        mended: Callable[[int], bool] = lambda status: False,
     ) -> None:
+        """`mended`: whether what was refused may be taken now."""
         while True:
             try:
                 response = await self._http.post(url, content=body, headers=headers())
@@ -94,6 +104,8 @@ class Courier:
                 continue
             if response.is_success or response.status_code in settled:
                 return
+            if mended(response.status_code):
+                continue
             if response.status_code < 500 and response.status_code != httpx.codes.TOO_MANY_REQUESTS:
                 raise Problem(
                     f"{service} refused what the demo sent to {url} ({response.status_code}: {reason(response)})",
