@@ -8,9 +8,8 @@ from typing import Any
 from ingest.repository.saving import unpack
 
 from tests.integration.ingest.conftest import Ingest
-from tests.unit.ingest.test_mapping_pipedrive import v2
-from tests.unit.ingest.test_mapping_salesforce import ACCOUNT, DEAL, change, soap
-from tests.unit.ingest.test_mapping_support import CUSTOMER, conversation, event, issue, notice, part, person
+from tests.support.crm_bodies import ACCOUNT, DEAL, change, soap, v2
+from tests.support.support_bodies import CUSTOMER, conversation, event, issue, notice, part, person
 
 OTHER = "001xx000003D9zzAAC"
 

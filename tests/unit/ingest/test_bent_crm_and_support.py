@@ -21,10 +21,22 @@ from ingest.interpret import MAPPING_FAILED
 from ingest.reading import make_reader
 from ingest.sources import CATALOGUE, VENDORS, load_sources
 
-from tests.unit.ingest.test_bent_bodies import NOW, bend, fate_of
-from tests.unit.ingest.test_mapping_pipedrive import CUSTOM, PLAIN, WRAPPED, activity, v1, v2
-from tests.unit.ingest.test_mapping_salesforce import ACCOUNT, CASE, CONTACT, DEAL, change, soap
-from tests.unit.ingest.test_mapping_support import (
+from tests.support.bending import NOW, bend, fate_of
+from tests.support.crm_bodies import (
+    ACCOUNT,
+    CASE,
+    CONTACT,
+    CUSTOM,
+    DEAL,
+    PLAIN,
+    WRAPPED,
+    activity,
+    change,
+    soap,
+    v1,
+    v2,
+)
+from tests.support.support_bodies import (
     AGENT,
     CUSTOMER,
     FIELD,

@@ -23,7 +23,7 @@ from ingest.reading import make_reader
 from ingest.sources import load_sources
 from ingest.sources.mapped import MappedSource, paths
 
-from tests.unit.ingest.test_bent_bodies import bend, fate_of
+from tests.support.bending import bend, fate_of
 from tests.unit.ingest.test_mapping_mapped import INVOICE, SUBSCRIPTION, chargebee, ticket
 from tests.unit.ingest.test_mapping_paddle import PADDLE, TRANSACTION, paddle
 

@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from common.contracts import client
-from common.settings import REPOSITORY_CONFIG
 from ingest.domain.refs import Ref
-from ingest.domain.statement import Ignored, Statement, Unreadable
-from ingest.sources import CATALOGUE, VENDORS, bodies, load_sources
+from ingest.domain.statement import Ignored, Unreadable
+from ingest.sources import VENDORS, bodies
 from ingest.sources.calendly import CalendlySource
 from ingest.sources.typeform import TypeformSource
 from pydantic import ValidationError
 
-PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads"
-SOURCES = load_sources(REPOSITORY_CONFIG)
-shared = pytest.mark.skipif(not PAYLOADS.exists(), reason="the shared payloads are not beside this checkout")
-
-
-def said(source: str, body: Any, **options: Any) -> list[Any]:
-    """Statements and Ignored of a body, in the source's configuration with `options` over it."""
-    known = CATALOGUE[source].settings
-    config = known.model_validate({**SOURCES[source].model_dump(), **options})
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    found: list[Any] = []
-    for event in VENDORS[source].split(raw, {}, config):
-        told = VENDORS[source].interpret(event, config)
-        found += [told] if isinstance(told, Ignored) else told
-    return found
-
-
-def told(source: str, body: Any, **options: Any) -> list[tuple[str, str, dict[str, Any]]]:
-    found = []
-    for statement in said(source, body, **options):
-        assert isinstance(statement, Statement), statement
-        if statement.contact:
-            kept = {name: getattr(statement.contact, name) for name in statement.contact.__slots__}
-            data = {name: value for name, value in kept.items() if value not in (None, False)}
-            found.append((str(statement.refs[0]), "contact", data))
-        elif statement.data is not None:
-            data = statement.data.model_dump(mode="json", exclude_none=True)
-            found.append((str(statement.refs[0]), statement.data.type_name(), data))
-    return found
-
-
-def key(source: str, body: Any) -> str:
-    [event] = VENDORS[source].split(json.dumps(body).encode(), {}, SOURCES[source])
-    return event.key
-
+from tests.support.mapped_words import PAYLOADS, SOURCES, key, said, shared, told
 
 # The real bodies. The ids of people known by an address alone are digests of it (sha256, cut at 32 digits).
 LAURA = "mail-c1d571b0b31d8cb221b46a1cf7151463"

@@ -16,7 +16,8 @@ from ingest.sources.pipedrive import PipedriveSource
 from ingest.sources.salesforce import SalesforceSource
 from pydantic import ValidationError
 
-from tests.unit.ingest.test_mapping_conversations import PAYLOADS, said, shared, told
+from tests.support.crm_bodies import CUSTOM, PLAIN, WRAPPED, activity, v1, v2
+from tests.support.mapped_words import PAYLOADS, said, shared, told
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 PIPEDRIVE = PipedriveSource.model_validate(load_sources(REPOSITORY_CONFIG)["pipedrive"].model_dump())
@@ -38,17 +39,6 @@ def one(source: str, body: Any, **options: Any) -> Statement:
     [statement] = said(source, body, **options)
     assert isinstance(statement, Statement), statement
     return statement
-
-
-def v2(entity: str, action: str, data: Any, previous: Any = None, **meta: Any) -> dict[str, Any]:
-    about = {"action": action, "entity": entity, "id": "9f6c-1", "timestamp": "2026-03-02T09:00:00.000Z",
-             "version": "2.0", "change_source": "app", "user_id": "77", **meta}  # fmt: skip
-    return {"meta": about, "data": data, "previous": previous}
-
-
-def v1(thing: str, action: str, current: Any, previous: Any = None, **meta: Any) -> dict[str, Any]:
-    about = {"action": action, "object": thing, "id": 7, "timestamp": 1772442000, "v": 1, "user_id": 77, **meta}
-    return {"v": 1, "event": f"{action}.{thing}", "meta": about, "current": current, "previous": previous, "retry": 0}
 
 
 def pd_key(body: Any) -> str:
@@ -84,17 +74,6 @@ def test_in_v1_the_id_is_the_objects_so_that_content_tells_events_apart() -> Non
     assert pd_key(first) != pd_key(second)
     assert pd_key(first) == pd_key({**first, "retry": 2}), "a retry is the same event"
     assert pd_key(v2("deal", "change", {"id": 7})) == "9f6c-1" == pd_key(v2("deal", "change", {"id": 7}, attempt=3))
-
-
-CUSTOM = {
-    "company_properties": {"name": "name", "a1": "tier", "b2": "mrr", "c3": "key_features", "d4": "seats"},
-    "company_refs": {"e5": "stripe:customer"},
-    "options": {"a1": {"17": "Enterprise"}, "c3": {"13": "reports", "14": "automation"}},
-}
-WRAPPED = {"a1": {"id": 17, "type": "enum"}, "b2": {"type": "monetary", "value": 200, "currency": "EUR"},
-           "c3": {"type": "set", "values": [{"id": 13}, {"id": 14}]}, "d4": {"type": "double", "value": 12},
-           "e5": {"type": "varchar", "value": "cus_9"}}  # fmt: skip
-PLAIN = {"a1": "17", "b2": 200, "b2_currency": "EUR", "c3": "13", "d4": 12, "e5": "cus_9"}
 
 
 def test_custom_fields_are_read_in_both_forms() -> None:
@@ -198,11 +177,6 @@ def test_won_and_lost_deals_mean_what_their_pipeline_says() -> None:
     assert isinstance(what(deal, {"title": "Deal 1"}), Ignored), "a won deal that is renamed is not won again"
     old = v1("deal", "updated", deal, {**deal, "status": "open"})
     assert isinstance(one("pipedrive", old).data, client.ContractSigned)
-
-
-def activity(**changes: Any) -> dict[str, Any]:
-    return {"id": 2, "type": "meeting", "org_id": 7, "person_id": 8, "deal_id": None, "owner_id": 77, "done": False,
-            "due_date": "2026-03-05", "due_time": "14:30", "duration": "00:45", **changes}  # fmt: skip
 
 
 def test_activities_of_listed_types_are_meetings() -> None:
