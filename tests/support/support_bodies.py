@@ -66,9 +66,6 @@ CUSTOMER = {"accountId": "qm:1", "accountType": "customer", "displayName": "Ada"
 
 AGENT = {"accountId": "557:2", "accountType": "atlassian", "emailAddress": "maya@ours.example"}
 
-    SECONDS,
-    issue,
-)
 
 FIELD = {
     "client_field": "customfield_10050",
