@@ -374,6 +374,24 @@ async def test_pipedrives_owner_has_an_address(enriched: Ingest, vendor: Vendor)
     assert TOKEN in vendor.tokens
 
 
+async def test_an_erased_person_does_not_come_back_by_a_look_up(enriched: Ingest, vendor: Vendor) -> None:
+    """Asked for before the erasure, fetched after it."""
+    client = await enriched.register("hubspot:company:77", name="Northwind")
+    ada = {"contact_id": "9", "name": "Ada", "email": "ada@n.example", "role": "user"}
+    said = {"type": "contact_added", "subject": str(client), "data": ada}
+    await enriched.call("POST", "/v1/events", json=said)
+    vendor.objects["/crm/v3/objects/contacts/9"] = {
+        "id": "9", "properties": {"firstname": "Ada", "email": "ada@n.example"},
+        "associations": {"companies": {"results": [{"id": "77", "type": "contact_to_company"}]}},
+    }  # fmt: skip
+    await enriched.webhook("hubspot", created("contact", 9))
+    gone = await enriched.call("DELETE", "/v1/contacts/9", params={"client_id": str(client)})
+    assert gone.is_success, gone.text
+    await work(enriched)
+    kept = str(await enriched.rows("SELECT person::text FROM contacts")) + str(await enriched.said())
+    assert "ada@n.example" not in kept
+
+
 async def test_nothing_is_asked_about_the_erased(enriched: Ingest, vendor: Vendor) -> None:
     vendor.objects[PATH] = COMPANY
     await enriched.webhook("hubspot", created())
@@ -381,8 +399,3 @@ async def test_nothing_is_asked_about_the_erased(enriched: Ingest, vendor: Vendo
     assert (await enriched.call("DELETE", f"/v1/clients/{client}")).status_code == 204
     assert await work(enriched) == 0
     assert vendor.asked == []
-
-
-async def test_a_token_for_nothing_is_told_at_start(url: str) -> None:
-    with pytest.raises(ValueError, match="enrichment_tokens: hubspto"):
-        await start(url, enrichment_tokens={"hubspto": SecretStr(TOKEN)})

@@ -11,6 +11,7 @@ import pytest
 import respx
 import stamina
 from common.clock import ManualClock
+from ingest.adapters.apis import make_apis
 from ingest.adapters.vendor_api import Failed, Gone, Pace, Patience, Rate, Refused, TokenRefused, VendorApi
 from ingest.domain.arrival import Lookup
 from ingest.domain.refs import Ref
@@ -283,3 +284,9 @@ def test_each_vendors_page_says_what_is_asked_for(vendor: str) -> None:
         "pipedrive": ["organisation", "person", "deal"],
     }
     assert [name for name in objects[vendor] if name not in page] == []
+
+
+@pytest.mark.parametrize("name", ["hubspto", "zendesk"])
+def test_a_token_that_no_source_can_use_is_told_at_start(name: str) -> None:
+    with pytest.raises(ValueError, match=f"enrichment_tokens: {name}"):
+        make_apis(SOURCES, {name: "t"}, {}, ManualClock(NOW))
