@@ -151,3 +151,18 @@ async def test_lines_of_the_same_instant_keep_their_order(ingest: Ingest) -> Non
     await bring(ingest, [HISTORY[0], *(line("kpi_reported", 1, {"kpi": "roi", "value": n}) for n in range(30))])
     told = [event for event in await ingest.published() if "kpi" in event.type]
     assert [event.data.value for event in sorted(told, key=lambda event: event.order)] == list(range(30))
+
+
+async def test_erased_people_do_not_come_back_with_history(ingest: Ingest) -> None:
+    await bring(ingest, HISTORY)
+    client = (await ingest.published())[0].client_id
+    gone = await ingest.call("DELETE", "/v1/contacts/c1", params={"client_id": str(client)})
+    assert gone.is_success, gone.text
+    ingest.clock.advance(days=1)
+    old = line("logged_in", 8, {"contact_id": "c1", "count": 2}, source="warehouse")
+    new = line("logged_in", -0.5, {"contact_id": "c1", "count": 4}, source="warehouse")
+    other = line("logged_in", 8, {"contact_id": "c2", "count": 1}, source="warehouse")
+    report = await bring(ingest, [old, new, other])
+    assert taken(report) == (2, 0, 1, 0)
+    told = [event.data for event in (await ingest.published())[-3:-1]]
+    assert sorted((one.contact_id or "", one.count) for one in told) == [("", 4), ("c2", 1)]
