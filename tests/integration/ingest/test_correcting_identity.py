@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from json import dumps
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +15,8 @@ from tests.integration.ingest.conftest import Ingest
 from tests.integration.ingest.test_accepting_webhooks import changed
 from tests.integration.ingest.test_knowing_clients import unmatched
 from tests.integration.ingest.test_linking_new_refs import grouped, identify, linked, tracked
+
+REF_OF_SECOND = {"source": "stripe", "kind": "customer", "id": "cus_2"}
 
 
 async def client_of(ingest: Ingest, ref: str) -> str:
@@ -105,6 +109,31 @@ async def test_whoever_names_a_merged_client_by_its_id_means_the_survivor(ingest
     assert report.json()["accepted"] == 1, report.text
     logins = [e for e in await ingest.published() if e.data.type_name() == "logged_in"]
     assert {e.client_id for e in logins} == {third}
+
+
+async def test_what_named_a_merged_client_by_its_id_goes_back_with_it(ingest: Ingest) -> None:
+    first = await ingest.register("hubspot:company:1")
+    second = await ingest.register("hubspot:company:2")
+    third = await ingest.register("hubspot:company:3")
+    await merge(ingest, first, second)
+    await merge(ingest, second, third)
+    for nth, named in enumerate((first, second, third)):
+        event = {"type": "logged_in", "subject": str(named), "data": {"count": nth + 1}}
+        assert (await ingest.call("POST", "/v1/events", json=event)).status_code == 202
+        line = {**event, "type": "milestone_completed", "source": "old", "time": "2026-01-02T00:00:00Z",
+                "data": {"milestone": str(nth + 1)}}  # fmt: skip
+        assert (await ingest.call("POST", "/v1/imports", content=dumps(line))).json()["accepted"] == 1
+    linked_so = {"type": "client_updated", "subject": str(second), "data": {"refs": [REF_OF_SECOND]}}
+    assert (await ingest.call("POST", "/v1/events", json=linked_so)).status_code == 202
+    assert await client_of(ingest, "stripe:customer:cus_2") == str(third)
+    assert (await unmerge(ingest, second)).json()["events"] == 5
+    assert await client_of(ingest, "stripe:customer:cus_2") == str(second)
+    told: dict[UUID, set[object]] = {}
+    for one in (first, second, third):
+        events = [e.data for e in await in_force(ingest, one)]
+        told[one] = {e.count for e in events if isinstance(e, said_of.LoggedIn)}
+        told[one] |= {e.milestone for e in events if isinstance(e, said_of.MilestoneCompleted)}
+    assert told == {first: set(), second: {1, "1", 2, "2"}, third: {3, "3"}}
 
 
 async def test_merges_that_make_no_sense_are_refused(ingest: Ingest) -> None:
@@ -255,3 +284,50 @@ async def test_words_and_history_move_too(ingest: Ingest) -> None:
     )
     again = await ingest.call("POST", "/v1/imports", content=line)
     assert again.json()["repeated"] == 1
+
+
+async def test_merging_moving_and_accepting_at_once_ends_without_a_fault(ingest: Ingest) -> None:
+    clients = [await ingest.register(f"hubspot:company:{nth}") for nth in range(6)]
+    await move(ingest, "segment:group:g1", clients[0])
+
+    async def post(nth: int) -> int:
+        seats, name = changed("seats", "4", 100 + nth, company=nth % 6), changed("name", "N", 200 + nth, company=1)
+        return (await ingest.webhook("hubspot", [seats, name])).status_code
+
+    async def track(nth: int) -> int:
+        return (await ingest.webhook("segment", tracked("g1", nth=nth))).status_code
+
+    async def put(nth: int) -> int:
+        body = {"client_id": str(clients[nth % 6])}
+        return (await ingest.call("PUT", "/v1/refs/segment/group/g1", json=body)).status_code
+
+    async def unite(nth: int) -> int:
+        path, body = f"/v1/clients/{clients[nth]}/merge", {"from_client_id": str(clients[nth + 1])}
+        return (await ingest.call("POST", path, json=body)).status_code
+
+    accepting = [*(post(n) for n in range(20)), *(track(n) for n in range(20))]
+    statuses = await asyncio.gather(*accepting, *(put(n) for n in range(8)), *map(unite, (0, 2, 4)))
+    assert set(statuses) <= {200, 202, 409}
+    owner = await client_of(ingest, "segment:group:g1")
+    standing = [e for one in clients for e in await in_force(ingest, one) if e.data.type_name() == "usage_recorded"]
+    assert len(standing) == 20, "each counts once"
+    lines = await ingest.rows("SELECT client_id, event_id FROM said WHERE type = 'csl.client.usage_recorded.v1'")
+    assert {row.event_id for row in lines} == {e.id for e in standing}
+    merged = {row.id: row.merged_into for row in await ingest.rows("SELECT id, merged_into FROM clients")}
+    assert {str(merged[row.client_id] or row.client_id) for row in lines} == {owner}, "all under the ref's client"
+
+
+async def test_a_link_of_a_merged_client_is_moved_with_what_it_told_before_the_merge(ingest: Ingest) -> None:
+    old, kept = await ingest.register("hubspot:company:1", name="Old"), await ingest.register("hubspot:company:2")
+    right = await ingest.register("hubspot:company:3")
+    await move(ingest, "segment:group:g1", old)
+    await ingest.webhook("segment", tracked("g1", nth=1))
+    await merge(ingest, old, kept)
+    await ingest.webhook("segment", tracked("g1", nth=2))
+    assert (await move(ingest, "hubspot:company:1", right)).status_code == 409, "the merged client stands on it"
+    assert (await move(ingest, "segment:group:g1", right)).json()["events"] == 2
+    assert (await names(ingest, right)).count("usage_recorded") == 2
+    for one in (old, kept):
+        assert "usage_recorded" not in await names(ingest, one)
+    assert (await unmerge(ingest, old)).status_code == 200
+    assert (await linked(ingest, old)).keys() == {"hubspot:company:1"}

@@ -50,7 +50,8 @@ def timer_handlers() -> dict[str, timers.TimerHandler]:
             move = await merging.move(session, UUID(timer.owner))
             if move is None or move.finished:
                 continue
-            clients = await loading.lock(session, [move.from_client_id, move.into_client_id])
+            family = await merging.family(session, move.from_client_id)
+            clients = await loading.lock(session, {*family, move.into_client_id})
             plan = Plan(World(clients=clients))
             await _carry(session, move, plan, now, newer=bool(timer.payload["newer"]), turn=timer.generation)
             await saving.save(session, plan, now=now, by=BY)
@@ -66,15 +67,12 @@ async def _carry(
     if wrong is None or right is None:  # erased meanwhile, with all that was said of it
         await merging.note_moved(session, move.id, 0, None, now)
         return 0, True
-    lines = await ledger.told_by(session, wrong.id, move.refs, CHUNK)
+    family = await merging.family(session, wrong.id)
+    lines = await ledger.told_by(session, family, move.refs, CHUNK)
     await _say(session, move, plan, lines, now, first=turn * CHUNK)
-    moving.relearn(wrong, lines, await ledger.profiles(session, wrong.id))
-    for source, since in (await ledger.first_live(session, wrong.id, move.refs)).items():
-        name = source.removeprefix("csl/ingest/")
-        if name not in wrong.live_since:
-            moving.hear(wrong, name, since.isoformat())
+    await _relearn(session, move, plan, family, lines)
     moving.learn(right, lines)
-    await _carry_people(session, move, lines, newer=newer)
+    await _carry_people(session, move, family, lines, newer=newer)
     await _carry_the_rest(session, plan, right.id, lines)
     await _take_back_overlaps(session, plan, right.id, lines, now)
     done = len(lines) < CHUNK
@@ -90,17 +88,39 @@ async def _say(
     people = await merging.people(session, move.from_client_id, {who for line in lines if (who := line.contact_id)})
     owned = (await loading.owned_by(session, [move.into_client_id])).keys()
     await outbox.add(session, [moving.withdrawn(line, now) for line in lines])
-    await ledger.strike(session, move.from_client_id, [line.root for line in lines])
+    for client_id in {line.client_id for line in lines}:
+        await ledger.strike(session, client_id, [line.root for line in lines if line.client_id == client_id])
     for nth, line in enumerate(lines, first):
         again = moving.said_again(line, move.into_client_id, now, nth, people.get(line.contact_id or ""), owned)
         if again is not None:
             plan.said.append(again)
 
 
+async def _relearn(session: AsyncSession, move: Move, plan: Plan, family: Sequence[UUID], lost: Sequence[Line]) -> None:
+    """The wrong client, and each that was merged into it, forget what was moved away."""
+    left = await _profiles(session, family)
+    for client_id in family:
+        who = plan.world.clients[client_id]
+        is_root = client_id == move.from_client_id
+        own = [line for line in left if is_root or line.client_id == client_id]
+        moving.relearn(who, [line for line in lost if is_root or line.client_id == client_id], own)
+        for one in family if is_root else (client_id,):
+            for source, since in (await ledger.first_live(session, one, move.refs)).items():
+                name = source.removeprefix("csl/ingest/")
+                if name not in who.live_since:
+                    moving.hear(who, name, since.isoformat())
+
+
+async def _profiles(session: AsyncSession, family: Sequence[UUID]) -> list[Line]:
+    """What is said of a client's profile, under whichever of its ids."""
+    return [line for client_id in family for line in await ledger.profiles(session, client_id)]
+
+
 async def _unname(session: AsyncSession, move: Move, plan: Plan, now: datetime) -> None:
     """What else was said of the client by naming these refs is said without them."""
     told = {str(ref) for ref in move.refs}
-    lines = [line for line in await ledger.profiles(session, move.from_client_id) if line.via not in told]
+    family = await merging.family(session, move.from_client_id)
+    lines = [line for line in await _profiles(session, family) if line.via not in told]
     wrong = [line for line in lines if moving.names_of(line) & move.refs]
     named = {ref for line in lines if line not in wrong for ref in moving.names_of(line)}
     for line in wrong:
@@ -113,13 +133,16 @@ async def _unname(session: AsyncSession, move: Move, plan: Plan, now: datetime) 
             await ledger.strike(session, line.client_id, [line.root])
 
 
-async def _carry_people(session: AsyncSession, move: Move, lines: Sequence[Line], *, newer: bool) -> None:
+async def _carry_people(
+    session: AsyncSession, move: Move, family: Sequence[UUID], lines: Sequence[Line], *, newer: bool
+) -> None:
     contacts = {who for line in lines if (who := line.contact_id)}
     contacts |= {ref.id for ref in move.refs if not ref.names_client}
     if contacts:
         await merging.carry_people(session, move.from_client_id, move.into_client_id, contacts, newer=newer)
-        still = await ledger.people_told_of(session, move.from_client_id, contacts)
-        await merging.drop_people(session, move.from_client_id, contacts - still)
+        still = {who for one in family for who in await ledger.people_told_of(session, one, contacts)}
+        for one in family:
+            await merging.drop_people(session, one, contacts - still)
 
 
 async def _carry_the_rest(session: AsyncSession, plan: Plan, into: UUID, lines: Sequence[Line]) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ingest import accept, carrying
 from ingest.domain import moving
 from ingest.domain.plan import Circumstance, Plan
-from ingest.domain.refs import Ref
+from ingest.domain.refs import Ref, own_name
 from ingest.domain.shared import SharedDomains
 from ingest.domain.world import Client, World
 from ingest.repository import auditing, ledger, loading, merging, saving
@@ -84,7 +84,8 @@ async def unmerge(session: AsyncSession, from_id: UUID, now: datetime, shared: S
     merges = await merging.standing(session, into_id)
     undone = next(one for one in merges if one.from_client_id == from_id)
     through = await merging.through(session, into_id)
-    refs = frozenset(moving.follows(undone.refs & through.keys(), through))
+    own = {own_name(one) for one in await merging.family(session, from_id)}
+    refs = frozenset(moving.follows((undone.refs & through.keys()) | own, through))
     told = await ledger.ids_told_by(session, into_id, refs, MOST_TOLD + 1)
     await merging.hand_over(session, refs, from_id)
     await merging.unsettle(session, into_id)
@@ -101,7 +102,9 @@ async def unmerge(session: AsyncSession, from_id: UUID, now: datetime, shared: S
     await merging.drop_people(session, into_id, borrowed)
     await saving.save(session, plan, now=now, by=by)
     await saving.name_raw(session, plan.raw_clients)
-    detail = {"from_client_id": from_id, "into_client_id": into_id, "refs": len(refs), "events": len(told)}
+    detail = {
+        "from_client_id": from_id, "into_client_id": into_id, "refs": len(refs - own), "events": len(told),
+    }  # fmt: skip
     await auditing.note(session, "clients_unmerged", at=now, by=by, client_id=into_id, detail=detail)
     return Moved(into_id, from_id, count, done)
 
@@ -165,8 +168,10 @@ async def move(
 
 async def _named_at(session: AsyncSession, client_id: UUID, refs: Collection[Ref]) -> tuple[str, datetime] | None:
     """Which source first gave a client these names, and when: it is when the right one should have had them."""
-    lines = await ledger.profiles(session, client_id)
-    return next(((line.source_name, line.time) for line in lines if moving.names_of(line) & set(refs)), None)
+    family = await merging.family(session, client_id)
+    lines = [line for one in family for line in await ledger.profiles(session, one)]
+    found = [(line.time, line.source_name) for line in lines if moving.names_of(line) & set(refs)]
+    return min(found)[::-1] if found else None
 
 
 async def must_own(session: AsyncSession, client_id: UUID, ref: Ref) -> None:
@@ -197,10 +202,14 @@ async def _not_its_foundation(
     session: AsyncSession, client_id: UUID, refs: Collection[Ref], left: Collection[Ref]
 ) -> None:
     names = {str(ref) for ref in refs}
-    profiles = await ledger.profiles(session, client_id)
-    registered = [line.via for line in profiles if line.type == client.ClientRegistered.TYPE]
-    founded_so = bool(registered) and all(via in names for via in registered)
-    if founded_so or not any(ref.names_client for ref in left):
+    for one in await merging.family(session, client_id):
+        profiles = await ledger.profiles(session, one)
+        registered = [line.via for line in profiles if line.type == client.ClientRegistered.TYPE]
+        if registered and all(via in names for via in registered):
+            raise Conflict(
+                "its client was created under this ref: merge the two clients, or take a merge back, instead"
+            )
+    if not any(ref.names_client for ref in left):
         raise Conflict("its client is known by this ref and no other: merge the two clients instead")
 
 
@@ -214,7 +223,8 @@ async def _both(
 ) -> World:  # fmt: skip
     """Both clients, locked; `apart`: the one is merged into the other as yet. Raises NotFound, Refused, Conflict."""
     await _linking(session)
-    here = World(clients=await loading.lock(session, [from_id, into_id]), shared=shared)
+    families = {*await merging.family(session, from_id), *await merging.family(session, into_id)}
+    here = World(clients=await loading.lock(session, {from_id, into_id, *families}), shared=shared)
     _present(here, into_id, None if field != "client_id" else field)
     if from_id not in here.clients:
         raise Refused("no client has this id", field=field)

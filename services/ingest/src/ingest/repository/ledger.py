@@ -68,14 +68,15 @@ FROM said
 """
 
 
-async def told_by(session: AsyncSession, client_id: UUID, refs: Collection[Ref], limit: int) -> list[Line]:
-    """What these refs made us say of a client, in the order of contracts.md, the first `limit` lines of it."""
+async def told_by(session: AsyncSession, client_ids: Collection[UUID], refs: Collection[Ref], limit: int) -> list[Line]:
+    """What these refs made us say of clients, in the order of contracts.md, the first `limit` lines of it."""
     rows = await session.execute(
         text(
             _LINE
-            + " WHERE client_id = :id AND via = ANY(:vias) ORDER BY time, knowntime, sequence, event_id LIMIT :limit"
+            + " WHERE client_id = ANY(:ids) AND via = ANY(:vias)"
+            + " ORDER BY time, knowntime, sequence, event_id LIMIT :limit"
         ),
-        {"id": client_id, "vias": sorted(map(str, refs)), "limit": limit},
+        {"ids": sorted(client_ids), "vias": sorted(map(str, refs)), "limit": limit},
     )
     return [line_of(row) for row in rows]
 
