@@ -19,7 +19,7 @@ from common.contracts.ids import derived_id
 from common.contracts.rendering import instant, rendered
 
 from ingest.domain.plan import ADDITIVE, Circumstance, Fate, Plan, Words
-from ingest.domain.refs import parse_subject
+from ingest.domain.refs import own_name, parse_subject
 from ingest.domain.statement import Statement
 from ingest.domain.times import clamp
 from ingest.domain.world import Client
@@ -137,7 +137,7 @@ class Entries:
     sequences: list[int] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     vias: list[str] = field(default_factory=list)
-    """The ref that told whose it is; empty where our own id did."""
+    """The ref that told whose it is, or our own id written as one."""
     facts: list[str] = field(default_factory=list)
     """For the ledger."""
     bodies: list[str] = field(default_factory=list)
@@ -227,8 +227,8 @@ class Telling:
             self.plan.take(statement, Circumstance(brief.source, UUID(brief.id), 0, self.now, Origin.IMPORT))
             return None
         who = self.plan.world.clients[owner]
-        via = str(statement.refs[0]) if statement.refs else ""
-        found = self._known[brief.subject] = Known(who, str(owner), via, who.first_live())
+        named = own_name(statement.client_id) if statement.client_id is not None else statement.refs[0]
+        found = self._known[brief.subject] = Known(who, str(owner), str(named), who.first_live())
         return found
 
 

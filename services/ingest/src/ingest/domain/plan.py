@@ -19,7 +19,7 @@ from common.contracts.errors import Refused
 from common.contracts.ids import derived_id
 
 from ingest.domain import forgetting, linking, people
-from ingest.domain.refs import Ref
+from ingest.domain.refs import Ref, own_name
 from ingest.domain.statement import Statement
 from ingest.domain.times import clamp
 from ingest.domain.world import Client, Owner, Person, World
@@ -89,7 +89,7 @@ class Said:
     root: UUID
     """The id that its source event gives it, whatever corrections followed; `event.id` is the one in force."""
     via: Ref | None
-    """The ref that decided whose it is; None where the sender named the client by our id."""
+    """The ref that decided whose it is, or our own id written as one; None for what ingest itself says."""
     raw: tuple[date, UUID] | None
 
 
@@ -133,7 +133,7 @@ class Plan:
         if how.origin is Origin.IMPORT and self._overlaps(statement, who, how):
             return Fate.OVERLAPPING
         self._link(statement, who, how, fitting)
-        self._say(statement, who, how.through(self._decisive(statement)))
+        self._say(statement, who, how.through(self._told_by(statement)))
         if how.raw:
             self.raw_clients.setdefault(how.raw, set()).add(who.id)
         return Fate.MAPPED
@@ -177,6 +177,10 @@ class Plan:
         if statement.client_id is not None:
             return None
         return next((ref for ref in statement.refs if ref in self.world.owners), None)
+
+    def _told_by(self, statement: Statement) -> Ref | None:
+        """What is kept of how it was named: when a merge is taken back, it goes where that name goes."""
+        return own_name(statement.client_id) if statement.client_id is not None else self._decisive(statement)
 
     def _fitting(self, statement: Statement) -> linking.Fit | None:
         if any(ref in self.world.erasures for ref in statement.refs):
@@ -239,7 +243,7 @@ class Plan:
 
     def _link(self, statement: Statement, who: Client, how: Circumstance, fitting: linking.Fit | None = None) -> None:
         found = linking.ref_for(fitting.rule, statement) if fitting else None
-        through = self._decisive(statement) or found
+        through = self._told_by(statement) or found
         gained = False
         refs = (*((found,) if found else ()), *statement.links, *(statement.refs if statement.creates else ()))
         for ref in dict.fromkeys(refs):

@@ -38,6 +38,11 @@ def parse_ref(value: str) -> Ref | None:
     return Ref(*parts)
 
 
+def own_name(client_id: UUID) -> Ref:
+    """Our own id as a ref: how an event named its client, which may go on under another one meanwhile."""
+    return Ref("csl", "client", str(client_id))
+
+
 def parse_subject(value: str) -> UUID | Ref | None:
     """The subject of an event as people and programs write it: a client's id or a ref."""
     if value.startswith(PREFIX):
