@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import loads
 from typing import Any
 from uuid import uuid4
 
@@ -38,6 +39,11 @@ async def test_an_event_is_said_about_the_client_of_a_ref_or_of_an_id(ingest: In
     [
         ({"type": "csl.client.nonsense.v1"}, "1.type"),
         ({"type": "client_erased", "data": {}}, "1.type"),
+        # what no service could keep afterwards, named in a field or in one that we do not know
+        ({"type": "client_updated", "data": {"mrr": {"amount": 10**30, "currency": "USD"}}}, "1.data"),
+        ({"type": "client_updated", "data": {"mrr": {"amount": 2**60, "currency": "USD"}}}, "1.data.mrr.amount"),
+        ({"data": {"score": 2, "by": "x", "more": 10**30}}, "1.data"),
+        ({"data": {"score": 2, "by": "x", "more": loads("[" * 600 + "]" * 600)}}, "1.data"),
         ({"subject": "hubspot"}, "1.subject"),
         ({"subject": str(uuid4())}, "1.subject"),
         ({"time": "yesterday"}, "1.time"),

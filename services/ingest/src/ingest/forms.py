@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from common.contracts import client
 from common.contracts.errors import Refused
 from common.contracts.ids import derived_id
@@ -145,13 +146,14 @@ def _body(body: type[client.ClientEvent], data: dict[str, Any], refs: tuple[Ref,
     if body is client.MessageExchanged and data.get("direction") == "outbound":
         data = {"expects_reply": True, **data}
     try:
+        orjson.dumps(data)  # what every service keeps it with, unknown fields too
         return body.model_validate(data)
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in ("data", *first["loc"]))
         raise Refused(str(first["msg"]), field=where) from invalid
-    except RecursionError as error:
-        raise Refused("nested too deep", field="data") from error
+    except (RecursionError, TypeError) as error:
+        raise Refused("nested too deep, or a number of more than 64 bits", field="data") from error
 
 
 def _hints(said: client.ClientEvent) -> dict[str, str]:

@@ -52,7 +52,7 @@ class Money(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    amount: Annotated[int, Strict()]
+    amount: Annotated[int, Strict(), Field(ge=-(2**53), le=2**53)]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
 
