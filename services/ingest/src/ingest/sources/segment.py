@@ -133,19 +133,25 @@ def _meaning(name: str, item: Mapping[str, Any], config: SegmentSource) -> clien
     contact = bodies.identifier(item.get("userId"))
     properties = bodies.mapping(item.get("properties"))
     if name in config.logins:
-        return client.LoggedIn(contact_id=contact, count=_whole(properties.get(config.quantity_property)) or 1)
+        count = _whole(properties.get(config.quantity_property))
+        return client.LoggedIn(contact_id=contact, count=1 if count is None else count)
     if name in config.trainings:
         course = bodies.identifier(properties.get(config.trainings[name])) or slug(name)
         return client.TrainingCompleted(course=course, contact_id=contact)
     feature = config.features.get(name) or (None if config.only_listed else slug(name))
-    quantity = properties.get(config.quantity_property)
-    countable = isinstance(quantity, int | float) and not isinstance(quantity, bool) and 0 <= quantity < 2**53
+    if feature is None:
+        return None
+    quantity = _amount(properties.get(config.quantity_property))
     users = _whole(properties.get(config.users_property))
-    return (
-        client.UsageRecorded(feature=feature, quantity=quantity if countable else 1, active_users=users)
-        if feature
-        else None
-    )
+    return client.UsageRecorded(feature=feature, quantity=1 if quantity is None else quantity, active_users=users)
+
+
+def _amount(value: Any) -> float | None:
+    """A number, also one written as text; None for what measures nothing."""
+    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,15}(?:\.[0-9]{1,15})?\s*", value, re.ASCII):
+        return float(value)
+    countable = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53
+    return value if countable else None
 
 
 def _whole(value: Any) -> int | None:
