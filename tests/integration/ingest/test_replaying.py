@@ -168,6 +168,16 @@ async def test_erased_clients_stay_away(ingest: Ingest) -> None:
     assert await ingest.count("clients") == 0
 
 
+async def test_an_erased_client_is_no_example_either(ingest: Ingest) -> None:
+    client_id = await ingest.register("segment:group:g1")
+    await ingest.webhook("segment", track("Report Made", "m1"))
+    report = await ask(ingest, replayer(ingest, features={"Report Made": "reports"}))
+    assert [sample["client_id"] for sample in report["samples"]] == [str(client_id)]
+    await ingest.call("DELETE", f"/v1/clients/{client_id}")
+    kept = (await ingest.call("GET", f"/v1/replays/{report['id']}")).json()
+    assert (kept["samples"], kept["counts"]) == ([], report["counts"])
+
+
 async def test_a_client_keeps_what_was_said_while_a_ref_was_its(ingest: Ingest) -> None:
     first, second = await ingest.register("hubspot:company:1"), await ingest.register("hubspot:company:2")
     await do(ingest, "INSERT INTO refs (source, kind, id, client_id, linked_at, linked_by)"
@@ -260,3 +270,16 @@ async def test_it_goes_on_post_by_post(ingest: Ingest, bodies: int) -> None:
     worker = replayer(ingest, features={"Report Made": "reports"})
     report = await ask(ingest, worker, dry_run=False)
     assert (report["counts"]["bodies"], found(report)) == (bodies, {"corrected": bodies})
+
+
+async def test_a_creation_that_made_its_client_is_what_it_was(ingest: Ingest) -> None:
+    created = {"eventId": 1, "subscriptionType": "company.creation", "objectId": 77, "portalId": 5,
+               "occurredAt": int(START.timestamp() * 1000)}  # fmt: skip
+    named = {**created, "eventId": 2, "subscriptionType": "company.propertyChange", "propertyName": "name",
+             "propertyValue": "Northwind"}  # fmt: skip
+    await ingest.webhook("hubspot", [created, named])
+    before = await ingest.published()
+    assert [e.data.type_name() for e in before] == ["client_registered", "client_updated"]
+    report = await ask(ingest, replayer(ingest), source="hubspot", dry_run=False)
+    assert found(report) == {"unchanged": 2}
+    assert await ingest.published() == before

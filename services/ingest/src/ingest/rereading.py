@@ -248,9 +248,13 @@ class _Decision:
             return Fate.MAPPED
         registered = any(line.type == client.ClientRegistered.TYPE for line in self.event.before)
         who = self.plan.client_of(statement)
-        if registered and who is not None:
-            self.plan.created.add(who)  # it was new when it was said: the same words count as said
-        return self.plan.take(statement, how)
+        if not registered or who is None or who in self.plan.created:
+            return self.plan.take(statement, how)
+        self.plan.created.add(who)  # it was new when it was said: the same words count as said
+        try:
+            return self.plan.take(statement, how)
+        finally:
+            self.plan.created.discard(who)
 
     def _gaps(self, statement: Statement) -> Statement | None:
         """Of a person of whom later things were said, only what nobody has said since; None: nothing."""

@@ -64,6 +64,10 @@ async def forget(session: AsyncSession, client_id: UUID, refs: Sequence[Ref], at
     for table in OF_CLIENT:
         await session.execute(text(f"DELETE FROM {table} WHERE client_id = :id"), one)  # noqa: S608  (names of ours)
     await session.execute(text("DELETE FROM clients WHERE id = :id"), one)
+    await session.execute(
+        text("UPDATE replays SET samples = '[]'::jsonb WHERE position(:name in samples::text) > 0"),
+        {"name": str(client_id)},
+    )
 
 
 async def forget_outbox(session: AsyncSession, client_id: UUID) -> None:
