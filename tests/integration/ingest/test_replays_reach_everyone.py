@@ -71,7 +71,7 @@ async def test_every_service_ends_where_it_would_be_had_the_mapping_been_right(
     runtime.sources["segment"] = configured(ingest, ignore=["Came In"])  # type: ignore[index]  # a dict, read-only by its type alone
     await ingest.webhook("segment", happenings("wrong"))
     now_right = configured(ingest, **RIGHT, ignore=["Ping"])
-    runtime.sources["segment"] = now_right  # type: ignore[index]  # the same
+    runtime.sources["segment"] = now_right  # type: ignore[index]  # a dict, read-only by its type alone
     await ingest.webhook("segment", happenings("right"))
     await followers.deal(await sent(ingest))
     seen = len(await sent(ingest))
@@ -107,7 +107,7 @@ async def test_a_replay_killed_in_the_middle_goes_on_and_says_everything_once(
     runtime.sources["segment"] = configured(ingest, ignore=["Report Made"])  # type: ignore[index]  # a dict, read-only by its type alone
     for nth in range(POSTS):
         await ingest.webhook("segment", track("Report Made", str(nth), "g", 0))
-    runtime.sources["segment"] = shipped  # type: ignore[index]  # the same
+    runtime.sources["segment"] = shipped  # type: ignore[index]  # a dict, read-only by its type alone
     wish = {"source": "segment", "since": BEFORE, "dry_run": False}
     asked = (await ingest.call("POST", "/v1/replays", json=wish)).json()
 
