@@ -247,7 +247,7 @@ async def test_an_accept_that_read_the_old_link_while_it_was_moved_looks_again(
 ) -> None:
     wrong, right = await ingest.register("hubspot:company:1"), await ingest.register("hubspot:company:2")
     await move(ingest, "segment:group:g1", wrong)
-    read, moved = loading.owners, []
+    read, moved = loading.owners, list[bool]()
 
     async def reading_just_before(session: Any, refs: Any) -> Any:
         found = await read(session, refs)

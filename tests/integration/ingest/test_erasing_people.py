@@ -183,10 +183,12 @@ async def test_an_address_used_as_an_id_is_gone_too(ingest: Ingest) -> None:
 async def test_erasing_a_client_leaves_nothing_in_the_quarantine_nor_of_those_merged_into_it(ingest: Ingest) -> None:
     first, second = await ingest.register("hubspot:company:1", name="Quux"), await ingest.register("hubspot:company:2")
     await ingest.webhook("hubspot", [{"objectId": 1, "propertyValue": "Quux Limited"}])
-    await ingest.call("POST", f"/v1/clients/{second}/merge", json={"from_client_id": str(first)})
+    path, key = f"/v1/clients/{second}/merge", {"Idempotency-Key": "once"}
+    await ingest.call("POST", path, json={"from_client_id": str(first)}, headers=key)
     ingest.clock.advance(minutes=1)
     assert (await ingest.call("DELETE", f"/v1/clients/{first}")).status_code == 409
     assert (await ingest.call("DELETE", f"/v1/clients/{second}")).status_code == 204
     assert await traces(ingest, "Quux") == []
+    assert [await ingest.count(table) for table in ("merges", "moves", "refs", "said", "idempotency_keys")] == [0] * 5
     erased = [e.client_id for e in await ingest.published() if e.data.type_name() == "client_erased"]
     assert set(erased) == {first, second}

@@ -63,6 +63,13 @@ async def forget(session: AsyncSession, client_id: UUID, refs: Sequence[Ref], at
     await enriching.forget(session, refs)
     for table in OF_CLIENT:
         await session.execute(text(f"DELETE FROM {table} WHERE client_id = :id"), one)  # noqa: S608  (names of ours)
+    for table in ("merges", "moves"):
+        either = f"DELETE FROM {table} WHERE from_client_id = :id OR into_client_id = :id"  # noqa: S608  (names of ours)
+        await session.execute(text(either), one)
+    await session.execute(
+        text("DELETE FROM idempotency_keys WHERE position(:name in encode(body, 'escape')) > 0"),
+        {"name": str(client_id)},
+    )
     await session.execute(text("DELETE FROM clients WHERE id = :id"), one)
     await session.execute(
         text("UPDATE replays SET samples = '[]'::jsonb WHERE position(:name in samples::text) > 0"),
