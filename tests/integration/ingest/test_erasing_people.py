@@ -80,6 +80,8 @@ async def world(ingest: Ingest) -> UUID:
     await ingest.webhook("segment", identify("p", "u1", "unknown"))
     await ingest.webhook("hubspot", [{"objectId": 501, "propertyValue": EMAIL}])
     await ingest.webhook("hubspot", b"{not json " + EMAIL.encode())
+    deep = b"[" * 900 + b'"%s"' % EMAIL.encode() + b"]" * 900
+    await ingest.webhook("hubspot", b'[{"eventId": 1, "portalId": 2, "objectId": 3, "deep": %s}]' % deep)
     ingest.clock.advance(minutes=5)
     return client
 

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -23,6 +23,7 @@ _LONG_INTEGER = b"0" * 19
 _WRITTEN_OTHERWISE = (b"0e", b"0" * 16 + b".")
 _SMALL = b"0.0000"
 """Floats that the standard library writes in another way than orjson."""
+DEEPEST = 254
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 
@@ -54,18 +55,42 @@ def unpack(raw: bytes, encoding: str, limit: int) -> bytes:
 
 
 def parse(raw: bytes) -> Any:
-    """JSON as Postgres and Kafka can hold it.
+    """JSON as Postgres and Kafka can hold it, nested at most `DEEPEST` deep: whoever keeps it walks through it later.
 
     Integers of any size stay exact (vendors' ids pass 2^64): what may hold one, and what orjson refuses, the standard
     library parses. Numbers that no float holds (1e400, NaN) become null; NUL and lone surrogates become U+FFFD; of
     doubled keys the last counts.
     """
+    value = _read(raw)
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _too_deep(value):
+        raise Unreadable("JSON is nested too deep")
+    return value
+
+
+def _read(raw: bytes) -> Any:
     if b"\\u" not in raw and _LONG_INTEGER not in raw.translate(_DIGITS):
         try:
             return orjson.loads(raw)
         except orjson.JSONDecodeError:
             return _patiently(raw)
     return _patiently(raw)
+
+
+def _too_deep(value: Any) -> bool:
+    try:
+        orjson.dumps(value)  # refuses 255 levels: what it takes need not be walked
+    except TypeError:  # too deep, or an integer past 64 bits
+        level = [value]
+        for _ in range(DEEPEST + 1):
+            level = [part for one in level for part in _parts(one)]
+        return bool(level)
+    return False
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _patiently(raw: bytes) -> Any:
