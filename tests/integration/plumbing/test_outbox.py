@@ -11,7 +11,7 @@ from common import outbox
 from common.clock import ManualClock, SystemClock
 from common.contracts.base import Origin
 from common.db import Database
-from common.relay import IMPORT_ROWS, WHILE_WRITTEN, Relay
+from common.relay import IMPORT_ROWS, MOMENT, WHILE_WRITTEN, Relay
 from sqlalchemy import text
 
 from tests.conftest import START
@@ -88,7 +88,7 @@ async def test_imports_wait_while_more_of_them_are_written(database: Database) -
         await write()
         clock.advance(seconds=1)
         assert await relay.send_some(connection, broker) == WHILE_WRITTEN * IMPORT_ROWS / 1000
-        clock.advance(seconds=1)
+        clock.advance(seconds=MOMENT)
         assert await relay.send_some(connection, broker) == IMPORT_ROWS / 1000
     finally:
         await connection.close()

@@ -41,6 +41,8 @@ TOO_LARGE = (MessageSizeTooLargeError, RecordTooLargeError)
 IMPORTS_PER_SECOND = 2000
 WHILE_WRITTEN = 4
 """How much slower imports go while more of them are being written: those who read them need the machine, too."""
+MOMENT = 2.0
+"""Wall seconds after which nothing more seems to be written."""
 IMPORT_ROWS = 250
 """Imports sent at once: a live event that follows them in its partition does not wait long for its consumers."""
 
@@ -79,6 +81,7 @@ class Relay:
         self._imports_per_second = imports_per_second
         self._imports_due = float("-inf")
         self._newest_import: Any = None
+        self._written_at = float("-inf")
 
     async def run(self) -> None:
         """Relay for ever; broker or database away means waiting and starting over."""
@@ -168,9 +171,12 @@ class Relay:
         return max(due_in, COALESCE) if imports or due_in > 0 else POLL
 
     async def _being_written(self, connection: asyncpg.Connection[Any]) -> bool:
-        """Whether imports were added since the last look, by any process."""
+        """Whether imports were added a moment ago, by any process."""
         before, self._newest_import = self._newest_import, await connection.fetchval(_NEWEST_IMPORT)
-        return None not in (before, self._newest_import) and self._newest_import > before
+        now = self._clock.monotonic()
+        if None not in (before, self._newest_import) and self._newest_import > before:
+            self._written_at = now
+        return now - self._written_at < MOMENT
 
     async def _produce(
         self, producer: AIOKafkaProducer, rows: Sequence[Any]
