@@ -42,8 +42,10 @@ async def test_an_event_is_said_about_the_client_of_a_ref_or_of_an_id(ingest: In
         # what no service could keep afterwards, named in a field or in one that we do not know
         ({"type": "client_updated", "data": {"mrr": {"amount": 10**30, "currency": "USD"}}}, "1.data"),
         ({"type": "client_updated", "data": {"mrr": {"amount": 2**60, "currency": "USD"}}}, "1.data.mrr.amount"),
+        ({"type": "usage_recorded", "data": {"feature": "a", "quantity": 1e308}}, "1.data.quantity"),
+        ({"type": "kpi_reported", "data": {"kpi": "roi", "value": -1e300}}, "1.data.value"),
         ({"data": {"score": 2, "by": "x", "more": 10**30}}, "1.data"),
-        ({"data": {"score": 2, "by": "x", "more": loads("[" * 600 + "]" * 600)}}, "1.data"),
+        ({"data": {"score": 2, "by": "x", "more": loads("[" * 600 + "]" * 600)}}, "body"),
         ({"subject": "hubspot"}, "1.subject"),
         ({"subject": str(uuid4())}, "1.subject"),
         ({"time": "yesterday"}, "1.time"),

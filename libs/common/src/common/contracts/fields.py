@@ -24,8 +24,8 @@ Email = Annotated[str, Field(max_length=320, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$
 
 Integer = Annotated[int, Strict()]
 Count = Annotated[int, Strict(), Field(ge=0, le=2**53)]
-Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-Quantity = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
+Number = Annotated[float, Strict(), Field(ge=-(2**53), le=2**53, allow_inf_nan=False)]
+Quantity = Annotated[float, Strict(), Field(ge=0, le=2**53, allow_inf_nan=False)]
 Fraction = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)]
 Score = Annotated[float, Strict(), Field(ge=0, le=100, allow_inf_nan=False, examples=[71.5])]
 """0–100, higher is healthier; a multiple of 1/16, so that sums and differences are exact."""
