@@ -81,6 +81,7 @@ async def receive_webhook(request: Request, source: str) -> Response:
 @router.get(
     "/v1/webhooks/{source}",
     summary="A vendor asks whether somebody is there",
+    response_class=Response,
     dependencies=[public()],
     responses={404: PROBLEMS[404]},
 )
