@@ -99,6 +99,15 @@ def test_json_publishes_with_yes_only(stack: Stack, ingest: Ingest) -> None:
     assert json.loads(loop(stack, "--since", "3d", "--json", "--yes").output)["state"] == "done"
 
 
+def test_what_ingest_does_not_know_is_wrong_usage(stack: Stack) -> None:
+    with respx.mock() as router:
+        problem = {"status": 422, "detail": "no such source is configured"}
+        router.post(f"{BASE}/v1/replays").mock(return_value=httpx.Response(422, json=problem))
+        found = loop(stack, "--since", "2026-03-01")
+    assert isinstance(found.exception, WrongUsage)
+    assert "no such source is configured" in str(found.exception)
+
+
 def test_where_nothing_differs_nothing_is_asked(stack: Stack, ingest: Ingest) -> None:
     ingest.counts = {"bodies": 3, "events": 4, "unchanged": 4}
     told = loop(stack, "--since", "3d")

@@ -232,3 +232,12 @@ def test_a_long_file_takes_no_more_memory_than_a_short_one(tmp_path: Path):
     tracemalloc.stop()
     assert sent > 1_500_000
     assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("rows", [b"\x00C\x00", CLIENTS.encode("utf-16-be") + "1,Ü".encode("utf-16-be")[:-1]])
+def test_a_file_cut_off_within_a_character_is_refused_and_not_a_fault_of_ours(tmp_path: Path, rows: bytes) -> None:
+    found = sheet(tmp_path, b"\xfe\xff" + rows, mapping=SHIPPED / "clients-csv.yaml")
+    assert lines(found) == []
+    [told] = found.report.told
+    assert told["outcome"] == "refused"
+    assert told["reason"].startswith("it cannot be read, nor can what follows")

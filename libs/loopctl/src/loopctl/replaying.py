@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from loopctl.api import Api
+import httpx
+
+from loopctl.api import Api, reason
 from loopctl.console import say
+from loopctl.errors import WrongUsage
 from loopctl.stack import Stack
 
 SCOPES = ("ingest:read", "ingest:write")
@@ -43,7 +46,7 @@ class Wish:
 def run(stack: Stack, wish: Wish, *, agreed: Callable[[str], bool], quiet: bool) -> dict[str, Any]:
     """The replay as it stands in the end: a dry run, and what follows if `agreed` (told of the summary) says so.
 
-    Raises Problem when ingest refuses or does not answer.
+    Raises WrongUsage for an unknown source or no span of time, Problem when ingest does not answer.
     """
     api = Api(stack, "ingest", SCOPES)
     body = {
@@ -53,7 +56,10 @@ def run(stack: Stack, wish: Wish, *, agreed: Callable[[str], bool], quiet: bool)
         "readings": wish.readings,
         "dry_run": True,
     }
-    asked = api.good(api.call("POST", "/v1/replays", json=body)).json()
+    answer = api.call("POST", "/v1/replays", json=body)
+    if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+        raise WrongUsage(f"ingest does not replay this: {reason(answer)}")
+    asked = api.good(answer).json()
     found = _wait(api, asked["id"], quiet)
     if wish.dry_run or not differs(found) or not agreed(summary(found)):
         return found

@@ -101,7 +101,11 @@ class Spreadsheet:
 
     def _rows(self, text: TextIO) -> Iterator[tuple[int, list[bytes]]]:
         """(row, its lines); the row of names, and one that says nothing, with none."""
-        first = text.readline()
+        try:
+            first = text.readline()
+        except UnicodeDecodeError as error:
+            self._end(1, error)
+            return
         hint = _SEPARATOR_ROW.fullmatch(first)
         delimiter = self._source.csv.delimiter if self._source.csv else None
         start = 1
@@ -115,8 +119,8 @@ class Spreadsheet:
             row += 1
             try:
                 cells = next(reader, None)
-            except csv.Error as error:
-                self.report.tell(row, "refused", f"it cannot be read, nor can what follows: {error}")
+            except (csv.Error, UnicodeDecodeError) as error:
+                self._end(row, error)
                 return
             if cells is None:
                 return
@@ -125,6 +129,9 @@ class Spreadsheet:
                 yield row, []
             else:
                 yield row, self._lines(row, names, cells)
+
+    def _end(self, row: int, error: Exception) -> None:
+        self.report.tell(row, "refused", f"it cannot be read, nor can what follows: {error}")
 
     def _lines(self, row: int, names: list[str], cells: list[str]) -> list[bytes]:
         if not any(map(str.strip, cells)):
