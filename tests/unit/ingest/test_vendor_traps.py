@@ -347,26 +347,6 @@ def test_logins_trainings_and_features_are_told_apart() -> None:
     assert (used.feature, used.quantity) == ("report_exported", 7)
 
 
-@pytest.mark.parametrize(
-    ("given", "logins", "usage"),
-    [
-        (0, 0, 0),
-        ("0", 0, 0),
-        ("12", 12, 12),
-        ("2.5", 1, 2.5),
-        (2.5, 1, 2.5),
-        (None, 1, 1),
-        ("many", 1, 1),
-        (True, 1, 1),
-    ],
-)
-def test_an_aggregate_counts_as_it_says_even_as_text_or_none_at_all(given: Any, logins: int, usage: float) -> None:
-    logged_in, used = (one("segment", track(e, properties={"quantity": given})).data for e in ("Signed In", "X"))
-    assert isinstance(logged_in, client.LoggedIn)
-    assert isinstance(used, client.UsageRecorded)
-    assert (logged_in.count, used.quantity) == (logins, usage)
-
-
 @pytest.mark.parametrize("where", [{"groupId": "g"}, {"context": {"groupId": "g"}}, {"properties": {"groupId": "g"}}])
 def test_the_group_names_the_client_wherever_it_stands(where: dict[str, Any]) -> None:
     statement = one("segment", track("X", **where))
