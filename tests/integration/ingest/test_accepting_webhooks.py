@@ -99,6 +99,21 @@ async def test_a_compressed_body_is_read(ingest: Ingest) -> None:
     assert [name for name, _ in await ingest.said()] == ["client_registered"]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "body", "reason"),
+    [
+        ("br", b"\x0b\x02\x80", "content encoding 'br' is not supported"),
+        ("gzip", gzip.compress(b"[]")[:-9], "not gzip: Compressed file ended before"),
+    ],
+)
+async def test_what_cannot_be_unpacked_is_said_to_be_that(
+    ingest: Ingest, encoding: str, body: bytes, reason: str
+) -> None:
+    assert (await ingest.webhook("hubspot", body, {"Content-Encoding": encoding})).status_code == 202
+    [held] = (await ingest.call("GET", "/v1/quarantine")).json()["items"]
+    assert held["reason"].startswith(reason)
+
+
 BENT = {
     "no json": b"<html>", "empty": b"", "bom": b"\xef\xbb\xbf[]", "deep": b"[" * 100_000 + b"]" * 100_000,
     "number": b"7", "null": b"null", "strings": b'["a"]', "latin": b'{"a": "\xe9"}',

@@ -60,21 +60,21 @@ async def receive_webhook(request: Request, source: str) -> Response:
         return problem(404, "no source has this name", request=request)
     raw = await request.body()
     started = runtime.clock.monotonic()
-    headers = _headers(request)
+    headers, bent = _headers(request), None
     if len(raw) > known.limit_bytes:
         return _too_large(runtime, known, request)
     try:
         body = bodies.unpack(raw, headers.get("content-encoding", "").strip().lower(), known.limit_bytes)
     except bodies.TooLarge:
         return _too_large(runtime, known, request)
-    except Unreadable:
-        body = raw
+    except Unreadable as unreadable:
+        body, bent = raw, unreadable.reason
     refusal = _refusal(runtime, known, request, headers, raw, body)
     if refusal is not None:
         metrics.REFUSED.labels(source, "signature").inc()
         runtime.book.refused(source, runtime.clock.now(), refusal)
         return problem(401, "the signature is wrong, missing or stale", request=request)
-    return await _accept(runtime, known, request, headers, body, started)
+    return await _accept(runtime, known, request, headers, body, started, bent)
 
 
 @router.head("/v1/webhooks/{source}", dependencies=[public()], include_in_schema=False)
@@ -94,13 +94,22 @@ async def greet_vendor(request: Request, source: str) -> Response:
 
 
 async def _accept(
-    runtime: Runtime, source: Source, request: Request, headers: Mapping[str, str], body: bytes, started: float
+    runtime: Runtime,
+    source: Source,
+    request: Request,
+    headers: Mapping[str, str],
+    body: bytes,
+    started: float,
+    bent: str | None,
 ) -> Response:
+    """`bent`: why the body could not be unpacked; it counts where the body cannot be read as it came, either."""
     if len(body) > OFF_LOOP_BYTES:
         now = runtime.clock.now()
         arrival = await asyncio.to_thread(interpret.arrival, source, body, headers, now, runtime.reader)
     else:
         arrival = interpret.arrival(source, body, headers, runtime.clock.now(), runtime.reader)
+    if bent is not None and arrival.unreadable is not None:
+        arrival.unreadable = bent
     try:
         receipt = await runtime.intake.submit(arrival)
     except Unavailable as unavailable:
