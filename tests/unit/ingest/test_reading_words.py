@@ -11,6 +11,7 @@ from common.settings import REPOSITORY_CONFIG
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest.adapters.html import visible
+from ingest.adapters.langid import Langid
 from ingest.config import load_lexicon
 from ingest.domain.own_words import bare
 from ingest.domain.phrases import Phrases, pattern
@@ -351,3 +352,10 @@ def test_the_page_about_reading_shows_the_figures_that_were_measured() -> None:
     assert READER.model in page
     missing = [topic for topic in load_lexicon(REPOSITORY_CONFIG).topics if topic not in page]
     assert missing == []
+
+
+def test_the_model_that_knows_languages_is_loaded_once_a_process() -> None:
+    one, other = (make_reader(REPOSITORY_CONFIG).language for _ in range(2))
+    assert isinstance(one, Langid)
+    assert isinstance(other, Langid)
+    assert one._identifier is other._identifier, "some 90 MB each"

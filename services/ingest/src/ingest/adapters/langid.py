@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -16,12 +17,19 @@ NOTHING_KNOWN = -1e30
 """Scores below say that the model has seen nothing it knows."""
 
 
+@cache
+def _identifier(languages: tuple[str, ...]) -> LanguageIdentifier:
+    """One a process: loading the model takes half a second and some 90 MB, numpy included."""
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=False)
+    identifier.set_languages([*languages])
+    return identifier
+
+
 class Langid:
-    """One identifier a process; loading its model takes half a second and some 90 MB, numpy included."""
+    """Recognises the given languages."""
 
     def __init__(self, languages: Sequence[str]) -> None:
-        self._identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=False)
-        self._identifier.set_languages([*languages])
+        self._identifier = _identifier(tuple(languages))
 
     def __call__(self, text: str) -> str | None:
         """ISO 639-1 code; None where nothing tells, as in numbers and names."""
