@@ -29,6 +29,8 @@ def from_driver(error: Exception) -> DBAPIError:
         asyncpg.CannotConnectNowError("starting"),
         asyncpg.InterfaceError("connection is closed"),
         asyncpg.InternalClientError("odd"),
+        asyncpg.UndefinedTableError("not migrated yet"),
+        asyncpg.UndefinedColumnError("not migrated yet"),
         from_driver(asyncpg.DeadlockDetectedError("deadlock")),
         from_driver(asyncpg.ConnectionDoesNotExistError("gone")),
     ],

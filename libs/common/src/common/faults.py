@@ -21,6 +21,8 @@ PASSING_SQLSTATES = (
     "57",  # operator intervention: shutdown, cancelled statement, cannot connect now
     "58",  # system error outside PostgreSQL
     "25P03",  # idle-in-transaction time-out: we slept, somebody freed our locks
+    "42P01",  # a table that this release knows and the database does not yet: the migration follows
+    "42703",  # the same of a column
     "25P02",  # in a failed transaction: what failed before is the reason
 )
 _PASSING_TYPES = (

@@ -40,7 +40,7 @@ class Problem(BaseModel):
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": HTTPStatus(status).phrase}
-    for status in (400, 401, 403, 404, 409, 412, 413, 422, 503)
+    for status in (400, 401, 403, 404, 408, 409, 412, 413, 422, 503)
 }
 """`responses=` of routes, for a true OpenAPI."""
 MEDIA_TYPE = "application/problem+json"

@@ -35,7 +35,7 @@ class Door:
         scope["app"], scope["route"] = self._app, _ROUTE
         request = Request(scope, receive)
         try:
-            response = await receive_webhook(request, scope["path"][len(PREFIX) :])
+            response = await receive_webhook(request, scope["path"][len(PREFIX) :].rstrip("/"))
         except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001  (the outermost edge: logged there, and told as a problem)
@@ -48,7 +48,7 @@ def is_webhook(scope: Scope) -> bool:
         scope["type"] == "http"
         and scope["method"] == "POST"
         and scope["path"].startswith(PREFIX)
-        and "/" not in scope["path"][len(PREFIX) :]
+        and "/" not in scope["path"][len(PREFIX) :].rstrip("/")
     )
 
 

@@ -23,6 +23,8 @@ from ingest.sources import CATALOGUE, VENDORS, bodies, signatures
 
 router = APIRouter(tags=["webhooks"])
 
+BODY_WITHIN = 15.0
+"""Wall seconds that a sender may take for its body; who trickles bytes would hold a connection for ever."""
 OFF_LOOP_BYTES = 16 << 10
 """Reading the words of a longer body takes long enough to be done in a thread."""
 _BODY: dict[str, Any] = {
@@ -47,6 +49,7 @@ _BODY: dict[str, Any] = {
         },
         401: PROBLEMS[401],
         404: PROBLEMS[404],
+        408: PROBLEMS[408],
         413: PROBLEMS[413],
         503: PROBLEMS[503],
     },
@@ -58,7 +61,12 @@ async def receive_webhook(request: Request, source: str) -> Response:
     known = runtime.sources.get(source)
     if known is None:
         return problem(404, "no source has this name", request=request)
-    raw = await request.body()
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            raw = await request.body()
+    except TimeoutError:
+        runtime.book.refused(source, runtime.clock.now(), f"the body was not there after {BODY_WITHIN:g} s")
+        return problem(408, "the body comes too slowly", request=request, headers={"Connection": "close"})
     started = runtime.clock.monotonic()
     headers, bent = _headers(request), None
     if len(raw) > known.limit_bytes:

@@ -204,17 +204,26 @@ def _mrr(thing: Mapping[str, Any]) -> Money | None:
     total = Decimal(0)
     for item in _items(thing):
         price = bodies.mapping(item.get("price")) or bodies.mapping(item.get("plan"))
-        amount, months = _unit_amount(price), _per_month(price)
-        if amount is None or months is None:
+        amount, months, count = _unit_amount(price), _per_month(price), _count(item, price)
+        if amount is None or months is None or count is None:
             return None
-        total += amount * (bodies.integer(item.get("quantity")) or 0 if "quantity" in item else 1) * months
+        total += amount * count * months
         currency = currency or bodies.text(price.get("currency"))
     if currency is None or len(currency) != 3 or not currency.isalpha():
         return None
     paying = bodies.text(thing.get("status")) not in UNPAYING
+    if paying and not _items(thing):
+        return None
     unit = 100 if currency.upper() in IN_HUNDREDTHS else 1
     rounded = int((total * _kept(thing) / unit).to_integral_value()) if paying else 0
     return Money(amount=rounded, currency=currency.upper())
+
+
+def _count(item: Mapping[str, Any], price: Mapping[str, Any]) -> int | None:
+    """How many units; None where usage decides, or where it is not said."""
+    if "metered" in (bodies.mapping(price.get("recurring")).get("usage_type"), price.get("usage_type")):
+        return None
+    return bodies.integer(item.get("quantity")) if "quantity" in item else 1
 
 
 def _unit_amount(price: Mapping[str, Any]) -> Decimal | None:
