@@ -43,14 +43,17 @@ def singles(bench: Bench, seconds: float) -> dict[str, Any]:
         if found["per_second"] > baseline.get("per_second", 0):
             baseline = {**found, "pool": pool}
     ours = _top(bench, "ingest.main", seconds)
+    two = _two(bench, posts("two", int(12_000 * seconds)), seconds)
     rate = ours["per_second"] * SHARE_FOR_LATENCY
     replica = _fresh(bench, "ingest.main")
     paced = volley.fire(replica.port, posts("paced", int(rate * seconds)), connections=4 * CONNECTIONS, rate=rate)
     bench.stop(replica)
     return {
         "ours": ours,
+        "two_replicas": two,
         "committing_each": baseline,
         "ratio": round(ours["per_second"] / baseline["per_second"], 2),
+        "ratio_of_two": round(two / baseline["per_second"], 2),
         "at_70_percent": {"rate": round(rate), **_latency(paced), "statuses": paced.statuses},
         "microseconds_in_process": costs(),
     }
@@ -79,6 +82,25 @@ def _top(bench: Bench, module: str, seconds: float, environment: dict[str, str] 
     }
 
 
+def _two(bench: Bench, wanted: list[bytes], seconds: float, connections: int = CONNECTIONS) -> float:
+    """Good answers a second of two replicas, half of the connections to each."""
+    first, second = _fresh(bench, "ingest.main"), bench.start()
+    found: list[volley.Answers] = []
+
+    def half(port: int, dealt: list[bytes]) -> None:
+        found.append(volley.fire(port, dealt, connections=connections // 2, seconds=seconds))
+
+    pairs = zip((first.port, second.port), shares(wanted, 2), strict=True)
+    threads = [threading.Thread(target=half, args=pair) for pair in pairs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for replica in (first, second):
+        bench.stop(replica)
+    return round(sum(answers.rate for answers in found), 1)
+
+
 def _latency(answers: volley.Answers) -> dict[str, float]:
     return {f"p{q}_ms": round(answers.quantile(q / 100) * 1e3, 1) for q in (50, 95, 99)}
 
@@ -88,13 +110,16 @@ def in_batches(bench: Bench, seconds: float) -> dict[str, Any]:
     replica = _fresh(bench, "ingest.main")
     answers = volley.fire(replica.port, batches("batch", int(100 * seconds), BATCH), connections=8, seconds=seconds)
     bench.stop(replica)
+    two = _two(bench, batches("two-batch", int(200 * seconds), BATCH), seconds, connections=8) * BATCH
     bare = asyncio.run(bare_insert.measure(bench.stack.owner_url, seconds / 2))
     events = len(answers.answered) * BATCH / answers.seconds
     return {
         "events_per_second": round(events),
+        "two_replicas": round(two),
         "statuses": answers.statuses,
         "bare_insert_events_per_second": bare,
         "ratio": round(events / bare["same_rows"], 2),
+        "ratio_of_two": round(two / bare["same_rows"], 2),
     }
 
 
@@ -246,16 +271,22 @@ def rendered(content: dict[str, Any]) -> str:
     single, batch, steady, storm = (content[part] for part in ("singles", "batches", "steady", "storm"))
     ours, theirs, paced = single["ours"], single["committing_each"], single["at_70_percent"]
     latency, memory = steady["latency_by_fifth"], steady["memory_mb_by_fifth"]
-    bare = batch["bare_insert_events_per_second"]["same_rows"]
+    bare = batch["bare_insert_events_per_second"]
     rows = {
         "single posts, one process, 64 connections": f"{ours['per_second']:,.0f}/s",
         f"the same application, committing each (pool of {theirs['pool']})": f"{theirs['per_second']:,.0f}/s",
-        "ratio": f"{single['ratio']}",
+        "two replicas of it": f"{single['two_replicas']:,.0f}/s",
+        "ratios": f"{single['ratio']}, with two replicas {single['ratio_of_two']}",
         "CPU a post": _costs(ours["cpu_microseconds_per_post"]),
         "CPU a post, committing each": _costs(theirs["cpu_microseconds_per_post"]),
         f"at 70 % of the top rate ({paced['rate']:,}/s)": _three(paced),
-        "posts of 100 events": f"{batch['events_per_second']:,} events/s",
-        "the same rows, inserted in bulk and nothing else": f"{bare:,} events/s; ratio {batch['ratio']}",
+        "posts of 100 events": (
+            f"{batch['events_per_second']:,} events/s, with two replicas {batch['two_replicas']:,} events/s"
+        ),
+        "the same rows, inserted in bulk and nothing else": (
+            f"{bare['same_rows']:,} events/s (one writer: {bare['one_writer']:,}); ratios {batch['ratio']}, "
+            f"{batch['ratio_of_two']}"
+        ),
         f"{steady['minutes']:g} minutes at {steady['rate']:,}/s, two replicas, one killed in the middle": (
             f"{steady['accepted']:,} accepted, {steady['lost']} lost, {steady['doubled']} doubled"
         ),

@@ -48,8 +48,9 @@ async def measure(owner_url: str, seconds: float) -> dict[str, int]:
     finally:
         await connection.close()
     same = await _race(owner_url, seconds, lambda n: _same_rows(samples, n))
+    one, spent = await _write(owner_url, seconds, lambda n: _same_rows(samples, n), 0)
     single = await _race(owner_url, seconds, lambda n: _one_table(samples, n))
-    return {"same_rows": round(same), "one_table": round(single)}
+    return {"same_rows": round(same), "one_writer": round(one / spent), "one_table": round(single)}
 
 
 async def _sample(connection: asyncpg.Connection[Any], table: str) -> list[tuple[Any, ...]]:
