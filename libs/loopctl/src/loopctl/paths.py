@@ -7,6 +7,8 @@ from pathlib import Path
 
 REPOSITORY = Path(os.environ.get("LOOP_HOME", "") or Path(__file__).resolve().parents[4])
 """The checkout: migrations, shipped configuration and the Kafka lock are read from it."""
+SIGNING_SECRET = "CATCHER_SIGNING_SECRET"  # noqa: S105  (a variable's name)
+"""Environment variable of the catcher: with what it signs pressed buttons, as Slack would."""
 SERVICES = ("ingest", "health", "churn", "escalation", "notify")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from loopctl.catcher.faults import Faults
 from loopctl.catcher.parts import Parts
 from loopctl.catcher.press import Presser
 from loopctl.catcher.store import Store
+from loopctl.paths import SIGNING_SECRET
 
 LOCAL_SIGNING_SECRET = "local-slack-signing-secret"  # noqa: S105  (notify refuses it in production)
 INTERACTIONS = "/v1/slack/interactions"
@@ -29,7 +31,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--smtp-port", type=int, default=8125)
     parser.add_argument("--data", type=Path, default=Path(".loop/catcher"))
     parser.add_argument("--interactions-url", default="", help="where pressed Slack buttons are sent")
-    parser.add_argument("--signing-secret", default=LOCAL_SIGNING_SECRET)
     return parser.parse_args()
 
 
@@ -46,7 +47,9 @@ def build(parts: Parts) -> FastAPI:
 async def serve(options: argparse.Namespace) -> None:
     store, faults = Store(options.data), Faults()
     default_url = f"http://{options.host}:{options.http_port - NOTIFY_BELOW}{INTERACTIONS}"
-    presser = Presser(store, options.interactions_url or default_url, options.signing_secret)
+    presser = Presser(
+        store, options.interactions_url or default_url, os.environ.get(SIGNING_SECRET) or LOCAL_SIGNING_SECRET
+    )
     smtp = await mail.serve(store, faults, options.host, options.smtp_port)
     config = uvicorn.Config(
         build(Parts(store, faults, presser)),
