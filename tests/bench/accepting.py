@@ -263,6 +263,8 @@ def main() -> int:
             content["steady"] = steady(bench, content["singles"]["ours"]["per_second"] * SHARE_FOR_STEADY, wish.minutes)
             _show(content["steady"])
     RESULTS.write_text(json.dumps(content, indent=2) + "\n")
+    if {"singles", "batches", "steady", "storm"} <= content.keys():
+        table.into_readme("accepting", rendered(content))
     return 0
 
 
