@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib import import_module
 from typing import Any
@@ -35,6 +36,19 @@ def test_every_variable_that_compose_reads_is_in_the_example() -> None:
     hidden = {"CSL_VERSION", "KAFKA_CLUSTER_ID", "KAFKA_HEAP_OPTS"}
     own_urls = {f"{service.upper()}_PUBLIC_URL" for service in SERVICES if service != "ingest"}
     assert set(VARIABLE.findall(text)) - offered() - hidden - own_urls == set()
+
+
+def test_every_source_that_takes_posts_has_a_secret_in_containers() -> None:
+    shipped = (ROOT / "deploy" / "config" / "sources").glob("*.yaml")
+    posting = {file.stem for file in shipped if "csv" not in yaml.safe_load(file.read_text(encoding="utf-8"))}
+    given = set(json.loads(VARIABLE.sub("", COMPOSE["services"]["ingest"]["environment"]["INGEST_WEBHOOK_SECRETS"])))
+    assert posting - given == set()
+
+
+def test_lock_files_of_npm_name_no_address() -> None:
+    locks = [file for file in (ROOT / "tests").rglob("package-lock.json") if "node_modules" not in file.parts]
+    assert locks
+    assert [file.name for file in locks if "://" in file.read_text(encoding="utf-8")] == []
 
 
 def test_every_service_variable_of_the_example_exists() -> None:
