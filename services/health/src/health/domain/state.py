@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 from zlib import crc32
 
-FOLD_VERSION = 3
+FOLD_VERSION = 4
 """Raised when a fold of the same facts gives another state: rows of older versions are folded again."""
 
 ACTIVITY_DAYS = 112
@@ -33,12 +33,14 @@ class ClientState:
     """One client, folded up to its last fact. Mutable on purpose: a fold over ten thousand facts copies nothing."""
 
     __slots__ = (
-        "active_end", "active_mask", "advocacy", "blockers", "cancelled_meetings", "contacts", "contract_start",
-        "csats", "csm_mood", "disputes", "failed_payments", "features", "feeds", "first", "first_active",
-        "handed_off", "imported", "invoices", "kpis", "last", "last_login", "marks", "meetings", "milestones", "moods",
-        "mrr_log", "notice", "open_tickets", "plan_moves", "profile", "renewal", "renewed", "replies",
-        "reported_users", "sponsor_changed", "subscriptions", "surveys", "tickets_opened", "trainings", "usage",
-        "usage_end", "users", "waiting",
+        "active_end", "active_mask", "advocacy", "approvals", "attendance", "blockers", "budget",
+        "cancelled_meetings", "contact_changes", "contacts", "contract_start", "csats", "csm_mood", "deliverables",
+        "disputes", "failed_payments", "features", "feeds", "first", "first_active", "handed_off", "imported",
+        "invoices", "kpis", "last", "last_login", "logins", "logins_end", "marks", "meetings", "meetings_held",
+        "meetings_planned", "milestones", "moods", "mrr_log", "notice", "open_tickets", "ours", "paid", "plan_moves",
+        "profile", "reached_out", "renewal", "renewed", "replies", "reported_users", "said", "spoke",
+        "sponsor_changed", "subscriptions", "surveys", "surveys_sent", "tickets_opened", "trainings", "usage",
+        "usage_end", "users", "waiting", "weeks",
     )  # fmt: skip
 
     first: int | None
@@ -75,7 +77,7 @@ class ClientState:
     moods: list[Entry]
     """[day, sum of sentiments in thousandths, texts]."""
     surveys: dict[str, list[Entry]]
-    """Survey → [day, score per mille of its scale, person, mark]."""
+    """Survey → [day, score per mille of its scale, person, mark, occasion]."""
     csats: list[Entry]
     """[day, score per mille, mark]."""
     contacts: dict[str, str]
@@ -118,6 +120,37 @@ class ClientState:
     """[day, 1–5, mark]."""
     advocacy: int | None
     """Second at which the client first spoke for us."""
+    logins: list[int]
+    """Logins, a day each, the last being `logins_end`."""
+    logins_end: int
+    attendance: list[Entry]
+    """Meetings to which the client came or not: [day, 1 or 0, mark]."""
+    meetings_planned: dict[str, Entry]
+    """Meeting that is still to be held → [kind, second of its start, second the agenda was sent, mark]."""
+    meetings_held: dict[str, Entry]
+    """The latest meetings → [kind, second held, second the summary was sent, mark]."""
+    spoke: dict[str, int]
+    """Person there → last day on which it spoke, wrote or met with us."""
+    ours: dict[str, int]
+    """Person of ours → last day in touch with the client."""
+    reached_out: int | None
+    """Last day on which one of us was in touch unasked: a message, a meeting, a touchpoint by a person."""
+    weeks: list[Entry]
+    """The client's own words by week: [week, texts, words, questions, sum of sentiments in thousandths, texts with
+    one]; a week is `(day − 1) // 7`, Monday to Sunday."""
+    said: dict[str, list[Entry]]
+    """Topic → its latest mentions, [day, mark]: the names are in `fold.remarks`."""
+    contact_changes: list[Entry]
+    """Sponsors, champions and decision makers that left, came or changed places: [day, mark]."""
+    surveys_sent: list[int]
+    approvals: dict[str, Entry]
+    """Approval → [second requested, second due, second given, mark]; None where not known or not yet."""
+    deliverables: dict[str, Entry]
+    """Deliverable → [second due, second completed, rounds of revision, mark]."""
+    budget: Entry | None
+    """[budget, spent (minor units of one currency), day, mark]."""
+    paid: list[Entry]
+    """Paid invoices: [day, days late (below 0: early), mark]."""
 
     def __init__(self) -> None:
         for name, make in _EMPTY:
@@ -128,14 +161,14 @@ def _nothing() -> None:
     return None
 
 
-_NUMBERS = {"active_end", "active_mask", "last", "usage_end"}
+_NUMBERS = {"active_end", "active_mask", "last", "logins_end", "usage_end"}
 _LISTS = {
-    "cancelled_meetings", "csats", "failed_payments", "moods", "mrr_log", "plan_moves", "replies",
-    "reported_users", "tickets_opened", "usage",
+    "attendance", "cancelled_meetings", "contact_changes", "csats", "failed_payments", "logins", "moods", "mrr_log",
+    "paid", "plan_moves", "replies", "reported_users", "surveys_sent", "tickets_opened", "usage", "weeks",
 }  # fmt: skip
 _OPTIONAL = {
-    "advocacy", "contract_start", "csm_mood", "first", "first_active", "handed_off", "imported", "last_login", "notice",
-    "renewal", "renewed", "sponsor_changed",
+    "advocacy", "budget", "contract_start", "csm_mood", "first", "first_active", "handed_off", "imported",
+    "last_login", "notice", "reached_out", "renewal", "renewed", "sponsor_changed",
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ FORGOTTEN_AFTER = 30 * 24 * HOUR
 
 def nps(state: ClientState, at: At, params: Params) -> Measure | None:
     """Mean of the last NPS answers of `window` days, 0–10; shrunk towards `prior` as if `weight` had said that."""
-    return _mean_of([(d, v, m) for d, v, _, m in state.surveys.get("nps", ())], at, params, scale=1)
+    return _mean_of([(d, v, m) for d, v, _, m, _ in state.surveys.get("nps", ())], at, params, scale=1)
 
 
 def csat(state: ClientState, at: At, params: Params) -> Measure | None:

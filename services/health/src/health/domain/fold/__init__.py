@@ -10,14 +10,16 @@ from common.contracts import client
 from common.contracts.base import Event, Origin
 
 from health.domain import state as states
-from health.domain.fold import business, people, product
+from health.domain.fold import business, meetings, people, product, project, remarks
 from health.domain.fold.stamp import Stamp
 from health.domain.moments import DAY
 from health.domain.state import FOLD_VERSION, SOURCES_PER_FAMILY, ClientState
 
 Rule = Callable[[ClientState, Any, Stamp], None]
 
-RULES: dict[type[Any], Rule] = {**product.RULES, **people.RULES, **business.RULES}
+RULES: dict[type[Any], Rule] = {
+    **product.RULES, **people.RULES, **meetings.RULES, **remarks.RULES, **project.RULES, **business.RULES,
+}  # fmt: skip
 
 FAMILIES: dict[type[Any], str] = {
     kind: family
@@ -28,6 +30,8 @@ FAMILIES: dict[type[Any], str] = {
         "support": (client.TicketOpened, client.TicketUpdated, client.TicketResolved),
         "conversation": (client.MessageExchanged, client.MeetingScheduled, client.MeetingHeld,
                          client.MeetingCancelled),
+        "project": (client.ApprovalRequested, client.ApprovalGiven, client.DeliverableDue,
+                    client.DeliverableCompleted, client.ScopeChanged, client.BudgetReported),
         "survey": (client.SurveyAnswered,),
         "people": (client.ContactAdded, client.ContactUpdated, client.ContactRoleChanged, client.ContactLeft,
                    client.SponsorChanged),

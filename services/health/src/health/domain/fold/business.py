@@ -15,6 +15,7 @@ INVOICES = 48
 SUBSCRIPTIONS = 64
 MRR_STEPS = 24
 MOVES = 8
+PAID = 12
 MILESTONES = 48
 BLOCKERS = 48
 KEPT_AS_SAID = ("name", "segment", "industry", "engagement", "tier", "timezone", "csm_email",
@@ -112,6 +113,13 @@ def invoice_overdue(state: ClientState, data: client.InvoiceOverdue, at: Stamp) 
     state.marks["invoice"] = at.mark
 
 
+def invoice_paid(state: ClientState, data: client.InvoicePaid, at: Stamp) -> None:
+    owed = state.invoices.get(data.invoice_id)
+    if owed is not None:
+        keep_last(state.paid, [at.day, at.day - owed[0], at.mark], PAID)
+    invoice_settled(state, data, at)
+
+
 def invoice_settled(state: ClientState, data: client.InvoicePaid | client.InvoiceVoided, at: Stamp) -> None:
     state.invoices.pop(data.invoice_id, None)
     state.failed_payments = [entry for entry in state.failed_payments if entry[1] != data.invoice_id]
@@ -199,7 +207,7 @@ RULES: dict[type[Any], Callable[[ClientState, Any, Stamp], None]] = {
     client.ExpansionRequested: expansion_requested,
     client.InvoiceIssued: invoice_issued,
     client.InvoiceOverdue: invoice_overdue,
-    client.InvoicePaid: invoice_settled,
+    client.InvoicePaid: invoice_paid,
     client.InvoiceVoided: invoice_settled,
     client.InvoiceDisputed: invoice_disputed,
     client.DisputeClosed: dispute_closed,

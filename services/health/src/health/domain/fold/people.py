@@ -7,14 +7,17 @@ from typing import Any
 
 from common.contracts import client
 
-from health.domain.fold.stamp import Stamp, keep_days, keep_last, put, thousandths
+from health.domain.fold.remarks import heard_from, read, touched_by
+from health.domain.fold.stamp import Stamp, keep_days, keep_last, put
 from health.domain.state import ACTIVITY_DAYS, LOG_LENGTH, ClientState, person
 
 CONTACTS = 64
 OPEN_TICKETS = 64
 THREADS = 24
-MOOD_DAYS = 35
 ANSWERS = 12
+CHANGES = 8
+SURVEYS_SENT = 16
+KEY_ROLES = frozenset({"sponsor", "champion", "decision_maker"})
 CLOSED = frozenset({"solved", "closed", "resolved"})
 
 
@@ -23,8 +26,13 @@ def contact_added(state: ClientState, data: client.ContactAdded | client.Contact
 
 
 def contact_role_changed(state: ClientState, data: client.ContactRoleChanged, at: Stamp) -> None:
-    if data.role_after is not None:
-        _gives_role(state, person(data.contact_id), str(data.role_after), at)
+    who = person(data.contact_id)
+    before = str(data.role_before) if data.role_before is not None else state.contacts.get(who)
+    after = str(data.role_after) if data.role_after is not None else None
+    if before != after and not KEY_ROLES.isdisjoint({before, after}):
+        keep_last(state.contact_changes, [at.day, at.mark], CHANGES)
+    if after is not None:
+        _gives_role(state, who, after, at)
 
 
 def contact_left(state: ClientState, data: client.ContactLeft, at: Stamp) -> None:
@@ -34,7 +42,10 @@ def contact_left(state: ClientState, data: client.ContactLeft, at: Stamp) -> Non
         return
     state.marks["people"] = at.mark
     # Kept as gone: a client whose sponsor left has none, which is not the same as nobody told us of one.
-    put(state.contacts, who, f"gone {role}", CONTACTS)
+    put(state.contacts, who, role if role.startswith("gone ") else f"gone {role}", CONTACTS)
+    state.spoke.pop(who, None)
+    if role in KEY_ROLES:
+        keep_last(state.contact_changes, [at.day, at.mark], CHANGES)
     if role == "sponsor":
         state.sponsor_changed = [at.day, at.mark]
 
@@ -47,6 +58,7 @@ def sponsor_changed(state: ClientState, data: client.SponsorChanged, at: Stamp) 
         put(state.contacts, person(data.contact_before), "gone sponsor", CONTACTS)
     if data.contact_after is not None:
         put(state.contacts, person(data.contact_after), "sponsor", CONTACTS)
+    keep_last(state.contact_changes, [at.day, at.mark], CHANGES)
     state.sponsor_changed = [at.day, at.mark]
     state.marks["people"] = at.mark
 
@@ -60,7 +72,8 @@ def ticket_opened(state: ClientState, data: client.TicketOpened, at: Stamp) -> N
     keep_days(state.tickets_opened, at.day, ACTIVITY_DAYS, LOG_LENGTH)
     put(state.open_tickets, data.ticket_id, [str(data.priority), at.day, at.mark], OPEN_TICKETS)
     state.marks["ticket"] = at.mark
-    _read(state, data.reading, at)
+    heard_from(state, data.contact_id, at)
+    read(state, data.reading, at)
 
 
 def ticket_updated(state: ClientState, data: client.TicketUpdated, at: Stamp) -> None:
@@ -80,7 +93,7 @@ def ticket_resolved(state: ClientState, data: client.TicketResolved, at: Stamp) 
 
 def _rated(state: ClientState, data: client.TicketUpdated | client.TicketResolved, at: Stamp) -> None:
     if data.author == "client":  # our agents' comments are not the client's mood
-        _read(state, data.reading, at)
+        read(state, data.reading, at)
     if data.csat is not None:
         lowest = data.csat.scale_min if data.csat.scale_min is not None else 1
         if data.csat.scale_max > lowest:
@@ -90,10 +103,15 @@ def _rated(state: ClientState, data: client.TicketUpdated | client.TicketResolve
 
 def message_exchanged(state: ClientState, data: client.MessageExchanged, at: Stamp) -> None:
     state.marks["message"] = at.mark
+    touched_by(state, data.person_email, at)
     if data.direction == "inbound":
         _answers(state, data, at)
-        _read(state, data.reading, at)
-    elif data.expects_reply is not False:
+        heard_from(state, data.contact_id, at)
+        read(state, data.reading, at)
+        return
+    if data.in_reply_to is None:
+        state.reached_out = at.day
+    if data.expects_reply is not False:
         key = data.thread_id or data.message_id
         if key not in state.waiting:  # the first question counts, not our reminders
             put(state.waiting, key, [at.second, at.mark], THREADS)
@@ -112,46 +130,19 @@ def _answers(state: ClientState, data: client.MessageExchanged, at: Stamp) -> No
     keep_last(state.replies, [at.day, max(0, at.second - asked[0]) // 60, at.mark], ANSWERS)
 
 
-def _read(state: ClientState, reading: Any, at: Stamp) -> None:
-    if reading is None or reading.sentiment is None:
-        return
-    state.marks["mood"] = at.mark
-    moods = state.moods
-    if moods and moods[-1][0] == at.day:
-        moods[-1][1] += thousandths(reading.sentiment)
-        moods[-1][2] += 1
-        return
-    moods.append([at.day, thousandths(reading.sentiment), 1])
-    if moods[0][0] <= at.day - MOOD_DAYS:
-        moods[:] = [mood for mood in moods if mood[0] > at.day - MOOD_DAYS]
+def survey_sent(state: ClientState, data: client.SurveySent, at: Stamp) -> None:
+    keep_days(state.surveys_sent, at.day, ACTIVITY_DAYS, SURVEYS_SENT)
 
 
 def survey_answered(state: ClientState, data: client.SurveyAnswered, at: Stamp) -> None:
     score = round(1000 * (data.score - data.scale_min) / (data.scale_max - data.scale_min))
     who = person(data.contact_id) if data.contact_id is not None else None
     answers = state.surveys.setdefault(str(data.survey), [])
-    if who is not None:  # a person's later answer takes the place of the earlier
-        answers[:] = [answer for answer in answers if answer[2] != who]
-    keep_last(answers, [at.day, score, who, at.mark], ANSWERS)
-    _read(state, data.reading, at)
-
-
-def meeting_scheduled(state: ClientState, data: client.MeetingScheduled, at: Stamp) -> None:
-    meeting = state.meetings.setdefault(str(data.kind), [None, None, None, at.mark])
-    meeting[2], meeting[3] = data.starts_at.toordinal(), at.mark
-
-
-def meeting_held(state: ClientState, data: client.MeetingHeld, at: Stamp) -> None:
-    meeting = state.meetings.setdefault(str(data.kind or "check_in"), [None, None, None, at.mark])
-    meeting[0] = at.second if meeting[0] is None else meeting[0]
-    meeting[1], meeting[3] = at.second, at.mark
-    state.marks["meeting"] = at.mark
-
-
-def meeting_cancelled(state: ClientState, data: client.MeetingCancelled, at: Stamp) -> None:
-    if data.by == "client":
-        keep_days(state.cancelled_meetings, at.day, ACTIVITY_DAYS, 32)
-        state.marks["meeting"] = at.mark
+    if who is not None:  # a person's later answer takes the place of the earlier, but each occasion has its own
+        answers[:] = [answer for answer in answers if answer[2] != who or answer[4] != data.occasion]
+    keep_last(answers, [at.day, score, who, at.mark, data.occasion], ANSWERS)
+    heard_from(state, data.contact_id, at)
+    read(state, data.reading, at)
 
 
 def csm_sentiment_given(state: ClientState, data: client.CsmSentimentGiven, at: Stamp) -> None:
@@ -168,9 +159,7 @@ RULES: dict[type[Any], Callable[[ClientState, Any, Stamp], None]] = {
     client.TicketUpdated: ticket_updated,
     client.TicketResolved: ticket_resolved,
     client.MessageExchanged: message_exchanged,
+    client.SurveySent: survey_sent,
     client.SurveyAnswered: survey_answered,
-    client.MeetingScheduled: meeting_scheduled,
-    client.MeetingHeld: meeting_held,
-    client.MeetingCancelled: meeting_cancelled,
     client.CsmSentimentGiven: csm_sentiment_given,
 }

@@ -19,6 +19,7 @@ def logged_in(state: ClientState, data: client.LoggedIn, at: Stamp) -> None:
     state.last_login = at.second
     state.marks["login"] = at.mark
     _active_on(state, at)
+    state.logins_end = add_daily(state.logins, state.logins_end, at.day, data.count)
     if data.contact_id is not None:
         _seen(state.users, person(data.contact_id), at.day)
 
@@ -27,7 +28,7 @@ def usage_recorded(state: ClientState, data: client.UsageRecorded, at: Stamp) ->
     if data.quantity <= 0:  # a report of "nothing used" is no use
         return
     _active_on(state, at)
-    _add_usage(state, at.day, round(data.quantity * 100))
+    state.usage_end = add_daily(state.usage, state.usage_end, at.day, round(data.quantity * 100))
     feature = state.features.get(data.feature)
     if feature is None:
         put(state.features, data.feature, [at.day, at.day], FEATURES)
@@ -48,17 +49,17 @@ def _active_on(state: ClientState, at: Stamp) -> None:
     state.active_mask |= 1
 
 
-def _add_usage(state: ClientState, day: int, hundredths: int) -> None:
-    ahead = day - state.usage_end
-    days = state.usage
+def add_daily(days: list[int], end: int, day: int, amount: int) -> int:
+    """Add to a day, which is not before `end`, of the last days' amounts; returns the new end."""
+    ahead = day - end
     if ahead >= USAGE_DAYS or not days:
         days[:] = [0]
     elif ahead:
         days.extend([0] * ahead)
         if len(days) > USAGE_DAYS:
             del days[: len(days) - USAGE_DAYS]
-    state.usage_end = day
-    days[-1] += hundredths
+    days[-1] += amount
+    return day
 
 
 def _seen(users: dict[str, int], who: str, day: int) -> None:
