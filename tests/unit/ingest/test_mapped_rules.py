@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,9 @@ def test_the_first_place_that_holds_anything_counts() -> None:
         ({"unit": "major", "currency": {"is": "KWD"}}, 1.5, 1500),
         ({"unit": "major"}, "$ 20", 2000),
         ({"unit": "major"}, "20 USD", 2000),
+        ({"unit": "major"}, 0.1 + 0.2, 30),
         ({"unit": "minor", "per": {"unit": {"is": "year"}}}, 120000, 10000),
+        ({"unit": "minor", "per": {"unit": {"is": "year"}}}, 100000, 8333),
         ({"unit": "minor", "per": {"unit": "period", "every": "every"}}, 9000, 3000),
     ],
 )
@@ -181,6 +184,22 @@ def test_an_amount_that_is_none_is_not_guessed(value: Any) -> None:
     rule = {"money": "total", "currency": {"is": "USD"}, "unit": "major"}
     config = source({"say": "invoice_paid", "fields": {"invoice_id": "id", "amount": rule}})
     with pytest.raises(Unreadable, match="invoice_paid: amount: "):
+        one(config, id=1, total=value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "value", "why"),
+    [
+        ({"unit": "major", "currency": {"is": "JPY"}}, 1500.5, "'1500.5' is no amount of JPY, which has no decimals"),
+        ({"unit": "minor"}, "19.5", "'19.5' is no amount of USD, which has whole minor units"),
+        ({"unit": "hundredths", "currency": {"is": "JPY"}}, 550, "'550' is no amount of JPY, which has whole minor"),
+        ({"unit": "major", "per": {"unit": {"is": "year"}}}, "99.999", "'99.999' is no amount of USD"),
+    ],
+)
+def test_an_amount_is_never_rounded(spec: dict[str, Any], value: Any, why: str) -> None:
+    rule = {"money": "total", "currency": {"is": "USD"}, **spec}
+    config = source({"say": "invoice_paid", "fields": {"invoice_id": "id", "amount": rule}})
+    with pytest.raises(Unreadable, match=re.escape(why)):
         one(config, id=1, total=value)
 
 

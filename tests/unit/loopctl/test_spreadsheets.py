@@ -136,13 +136,57 @@ def test_wrong_rows_are_told_by_their_number_in_the_spreadsheet(tmp_path: Path):
     found = sheet(tmp_path, content)
     assert len(lines(found)) == 3
     assert [(told["row"], told["outcome"], told["reason"]) for told in found.report.told] == [
-        (5, "refused", "it has no time that can be read: history happened at some moment"),
+        (5, "refused", "it has no time that can be read: Day holds 'someday'"),
         (6, "refused", "usage_recorded: quantity: 'many' is no number"),
         (7, "refused", "usage_recorded: nothing in it names a client"),
         (8, "skipped", "event: nothing in it is read"),
         (9, "refused", "it has 6 cells, and there are 5 columns"),
     ]
     assert (found.rows, found.report.refused, found.report.skipped) == (7, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "told"),
+    [
+        ("Client ID,Registered on,Contract start", "7,,", "Registered on is empty; Contract start is empty"),
+        ("Client ID,Registered on,Contract start", "7,soon,", "Registered on holds 'soon'; Contract start is empty"),
+        ("Client ID,Contract start", "7,", "there is no column registered_on; Contract start is empty"),
+        ("Client ID,Name", "7,Acme", "there is no column registered_on; there is no column contract_start"),
+    ],
+)
+def test_a_row_without_a_time_is_told_which_columns_could_have_held_it(tmp_path: Path, head: str, row: str, told: str):
+    found = sheet(tmp_path, f"{head}\n{row}\n", mapping=SHIPPED / "clients-csv.yaml")
+    assert lines(found) == []
+    assert found.report.told[0]["reason"] == f"it has no time that can be read: {told}"
+
+
+def test_a_map_that_names_no_time_says_so(tmp_path: Path):
+    found = sheet(tmp_path, HEAD + "7,2026-03-02,reports,3,\n", mapping=MAP.replace("time: day\n", ""))
+    assert lines(found) == []
+    assert found.report.told[0]["reason"].endswith("the map says of no column that it holds one")
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "told"),
+    [
+        ("1500.50", "JPY", "'1500.50' is no amount of JPY, which has no decimals"),
+        ("0.4", "KRW", "'0.4' is no amount of KRW, which has no decimals"),
+        ("19.999", "USD", "'19.999' is no amount of USD, which has 2 decimals"),
+        ("1.5005", "KWD", "'1.5005' is no amount of KWD, which has 3 decimals"),
+    ],
+)
+def test_an_amount_with_more_decimals_than_its_currency_has_refuses_its_row(
+    tmp_path: Path, amount: str, currency: str, told: str
+):
+    content = f"Client ID,Contract start,MRR,Currency\n7,2026-01-05,{amount},{currency}\n"
+    found = sheet(tmp_path, content, mapping=SHIPPED / "clients-csv.yaml")
+    assert lines(found) == []
+    assert found.report.told[0]["reason"] == f"client_registered: mrr: {told}"
+
+
+def test_zeros_behind_the_point_are_no_decimals(tmp_path: Path):
+    [told] = clients(tmp_path, "Client ID,Contract start,MRR,Currency\n7,2026-01-05,1500.00,JPY\n")
+    assert told["mrr"] == {"amount": 1500, "currency": "JPY"}
 
 
 def test_a_lines_number_tells_its_row_however_much_a_row_says(tmp_path: Path):

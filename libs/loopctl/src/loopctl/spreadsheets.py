@@ -7,7 +7,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -113,7 +113,7 @@ class Spreadsheet:
             delimiter, start, first = delimiter or hint.group(1), 2, ""
             yield 1, []
         reader = csv.reader(_again(first, text), delimiter=delimiter or _delimiter(first), strict=True)
-        names: list[str] = []
+        columns: dict[str, str] = {}
         row = start - 1
         while True:
             row += 1
@@ -124,21 +124,21 @@ class Spreadsheet:
                 return
             if cells is None:
                 return
-            if not names:
-                names = _names(cells)
+            if not columns:
+                columns = _columns(cells)
                 yield row, []
             else:
-                yield row, self._lines(row, names, cells)
+                yield row, self._lines(row, columns, cells)
 
     def _end(self, row: int, error: Exception) -> None:
         self.report.tell(row, "refused", f"it cannot be read, nor can what follows: {error}")
 
-    def _lines(self, row: int, names: list[str], cells: list[str]) -> list[bytes]:
+    def _lines(self, row: int, columns: Mapping[str, str], cells: list[str]) -> list[bytes]:
         if not any(map(str.strip, cells)):
             return []
         self.rows += 1
-        if len(cells) > len(names) and any(map(str.strip, cells[len(names) :])):
-            self.report.tell(row, "refused", f"it has {len(cells)} cells, and there are {len(names)} columns")
+        if len(cells) > len(columns) and any(map(str.strip, cells[len(columns) :])):
+            self.report.tell(row, "refused", f"it has {len(cells)} cells, and there are {len(columns)} columns")
             return []
         if _UNDECODED.search("".join(cells)):
             self.report.tell(
@@ -147,11 +147,11 @@ class Spreadsheet:
             return []
         filled = {
             name: text.replace("\x00", bodies.REPLACEMENT)
-            for name, cell in zip(names, cells, strict=False)
+            for name, cell in zip(columns, cells, strict=False)
             if (text := cell.strip())
         }
         try:
-            said = history.lines(filled, self._source)
+            said = history.lines(filled, self._source, columns)
         except Unreadable as unreadable:
             self.report.tell(row, "refused", unreadable.reason)
             return []
@@ -216,13 +216,13 @@ def _delimiter(first: str) -> str:
     return max(DELIMITERS, key=bare.count)
 
 
-def _names(cells: list[str]) -> list[str]:
-    """`Contract start` → `contract_start`. Raises WrongUsage where two columns have one name."""
+def _columns(cells: list[str]) -> dict[str, str]:
+    """`contract_start` → `Contract start`, in order. Raises WrongUsage where two columns have one name."""
     names = [slug(cell) if cell.strip() else f"column_{nth}" for nth, cell in enumerate(cells, start=1)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise WrongUsage(f"several columns are called {', '.join(twice)}")
-    return names
+    return {name: cell.strip() or name for name, cell in zip(names, cells, strict=True)}
 
 
 csv.field_size_limit(MAX_CELL)

@@ -14,6 +14,8 @@ from ingest.domain.currencies import minor_units
 LARGE = 10**60
 """Beyond it nothing is counted."""
 MAX_MINOR = 10**15
+NOISE = Decimal("0.001")
+"""Minor units that a sum of binary fractions may be off: 0.1 + 0.2 is 0.30000000000000004."""
 SIGNS = {"€": {"EUR"}, "£": {"GBP"}, "¥": {"JPY", "CNY"}, "$": None}
 """A sign before or after an amount and the currencies it may stand for; `$` is said by many."""
 PER_MONTH = {"day": Decimal(365) / 12, "week": Decimal(365) / 84, "month": Decimal(1), "year": Decimal(1) / 12}
@@ -63,18 +65,27 @@ def money(value: Any, currency: Any, unit: str, figures: Figures, factor: Decima
     """Minor units of `currency`; `unit` says what the value counts: minor, major, or hundredths.
 
     Raises Misfit. Hundredths are for vendors that multiply by 100 whatever the currency: 500 hundredths of a yen are 5.
+    `factor` makes an amount per month of another period's; only that is rounded, what was written never is.
     """
     code = currency.strip().upper() if isinstance(currency, str) else ""
     if not re.fullmatch(r"[A-Z]{3}", code):
         raise Misfit(f"{str(currency)[:20]!r} is no currency")
-    number = figures.read(_without_sign(value, code) if isinstance(value, str) else value) * factor
+    number = figures.read(_without_sign(value, code) if isinstance(value, str) else value)
     if unit != "minor":
         number *= minor_units(code)
     if unit == "hundredths":
         number /= 100
-    if abs(number) >= MAX_MINOR:
+    if abs(number) >= MAX_MINOR or abs(number * factor) >= MAX_MINOR:
         raise Misfit("is too large an amount")
-    return Money(amount=int(number.to_integral_value(ROUND_HALF_EVEN)), currency=code)
+    if abs(number - number.to_integral_value(ROUND_HALF_EVEN)) > (NOISE if isinstance(value, float) else 0):
+        raise Misfit(f"{str(value)[:40]!r} is no amount of {code}, which has {_decimals(code, unit)}")
+    return Money(amount=int((number * factor).to_integral_value(ROUND_HALF_EVEN)), currency=code)
+
+
+def _decimals(code: str, unit: str) -> str:
+    """How many decimals an amount may be written with."""
+    most = {1: "no decimals", 10: "one decimal"}.get(minor_units(code), f"{len(str(minor_units(code))) - 1} decimals")
+    return most if unit == "major" else "whole minor units"
 
 
 def _without_sign(value: str, code: str) -> str:

@@ -16,20 +16,26 @@ BY_CONTENT = "sha256:"
 """What a dedup key begins with that the file names no place for: ingest works the same out of the line itself."""
 
 
-def lines(row: Mapping[str, Any], config: MappedSource) -> list[dict[str, Any]] | Ignored:
-    """The lines of one row. Raises Unreadable, and pydantic.ValidationError for a value that our contract refuses."""
+def lines(
+    row: Mapping[str, Any], config: MappedSource, columns: Mapping[str, str] | None = None
+) -> list[dict[str, Any]] | Ignored:
+    """The lines of one row. `columns`: names in the map → names in the table.
+
+    Raises Unreadable, and pydantic.ValidationError for a value that our contract refuses.
+    """
     found: list[dict[str, Any]] = []
     said: list[Statement] | Ignored = []
     for event in mapped.taken_apart(row, {}, config):
         said = mapped.interpret(event, config)
         if isinstance(said, list):
+            if any(statement.time is None for statement in said):
+                raise Unreadable(_without_time(event, config, columns or {}))
             found += [_line(statement, nth, event, config) for nth, statement in enumerate(said)]
     return said if isinstance(said, Ignored) and not found else found
 
 
 def _line(statement: Statement, nth: int, event: SourceEvent, config: MappedSource) -> dict[str, Any]:
-    if statement.time is None:
-        raise Unreadable("it has no time that can be read: history happened at some moment")
+    assert statement.time is not None  # noqa: S101  (asked before; for the type checker)
     name, data = _event(statement)
     line = {
         "type": name,
@@ -43,6 +49,20 @@ def _line(statement: Statement, nth: int, event: SourceEvent, config: MappedSour
     if not event.key.startswith(BY_CONTENT):
         line["id"] = f"{event.key}:{nth}"
     return line
+
+
+def _without_time(event: SourceEvent, config: MappedSource, columns: Mapping[str, str]) -> str:
+    """History happened at some moment: where the row could have said at which, and what stands there."""
+    rules = [rule for rule in config.map.rules_of(event.kind) or () if rule.applies(event.body)]
+    told = [_place(name, event.body, columns) for name in dict.fromkeys(name for rule in rules for name in rule.times)]
+    return f"it has no time that can be read: {'; '.join(told) or 'the map says of no column that it holds one'}"
+
+
+def _place(name: str, row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
+    shown = columns.get(name, name)
+    if name in row:
+        return f"{shown} holds {str(row[name])[:40]!r}"
+    return f"there is no column {shown}" if columns and name not in columns else f"{shown} is empty"
 
 
 def _event(statement: Statement) -> tuple[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ An expression that does not fit a body (the length of nothing, a sum over words)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jmespath
@@ -72,6 +72,22 @@ def compiled(text: object) -> Find:
             return None
 
     return find
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The fields of a body that an expression begins with: `a.b || c` → a, c. Raises WrongPath."""
+    compiled(text)
+    return tuple(dict.fromkeys(_names(jmespath.compile(text).parsed)))
+
+
+def _names(node: Mapping[str, Any]) -> Iterator[str]:
+    kind, children = node["type"], node["children"]
+    if kind == "field":
+        yield node["value"]
+    within_the_first = kind in {"subexpression", "pipe", "index_expression", "projection", "filter_projection"}
+    for child in children[:1] if within_the_first else children:
+        if isinstance(child, dict):
+            yield from _names(child)
 
 
 def _check_functions(node: Mapping[str, Any]) -> None:

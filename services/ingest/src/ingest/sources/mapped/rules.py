@@ -102,6 +102,8 @@ class Compiled:
     moves: bool
     canonical: paths.Find | None = None
     may_create: bool = False
+    times: tuple[str, ...] = ()
+    """The fields of a body that may say when it happened."""
 
     def applies(self, body: Any) -> bool:
         return self.when is None or paths.holds(self.when(body))
@@ -199,6 +201,7 @@ def compiled(rule: Rule, around: Around, at: tuple[str | int, ...]) -> Compiled:
         moves=rule.moves,
         canonical=values.found(rule.canonical, place.inside("canonical")) if rule.canonical else None,
         may_create=around.creates,
+        times=values.names(time),
     )
 
 

@@ -108,6 +108,13 @@ def found(path: Any, place: Place) -> paths.Find:
         raise Wrong(place.at, str(wrong)) from wrong
 
 
+def names(rule: Any) -> tuple[str, ...]:
+    """The fields of a body that a compiled rule reads its value from."""
+    parts = rule if isinstance(rule, list) else [rule]
+    read = [part.get("path") if isinstance(part, Mapping) else part for part in parts]
+    return tuple(dict.fromkeys(name for path in read if isinstance(path, str) for name in paths.names(path)))
+
+
 def _checked(model: type[S], rule: Any, place: Place) -> S:
     try:
         return model.model_validate(rule)
