@@ -45,6 +45,15 @@ def test_every_source_that_takes_posts_has_a_secret_in_containers() -> None:
     assert posting - given == set()
 
 
+def test_the_operators_container_reaches_every_service_and_signs_as_vendors_do() -> None:
+    tool, services = COMPOSE["services"]["loop"]["environment"], COMPOSE["services"]
+    ports = {service: services[service]["environment"][f"{service.upper()}_PORT"] for service in SERVICES}
+    assert {name: url for name, url in tool.items() if name.endswith("_URL") and name.startswith("LOOP_")} == {
+        f"LOOP_{service.upper()}_URL": f"http://{service}:{port}" for service, port in ports.items()
+    }
+    assert tool["INGEST_WEBHOOK_SECRETS"] == services["ingest"]["environment"]["INGEST_WEBHOOK_SECRETS"]
+
+
 def test_lock_files_of_npm_name_no_address() -> None:
     locks = [file for file in (ROOT / "tests").rglob("package-lock.json") if "node_modules" not in file.parts]
     assert locks

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jwt
 import pytest
+from loopctl.paths import SERVICES
 from loopctl.stack import Stack
 
 
@@ -85,6 +86,29 @@ def test_endpoints_are_where_the_contract_says(folder: Path):
     assert endpoints["kafka"] == "127.0.0.1:29092"
     assert endpoints["catcher"] == "http://127.0.0.1:29010"
     assert endpoints["postgres"].startswith("postgresql://")
+
+
+def test_services_on_hosts_of_their_own_are_found_by_their_urls(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LOOP_INGEST_URL", "http://ingest:8101/")
+    assert Stack.at(folder).url("ingest") == "http://ingest:8101"
+    assert Stack.at(folder).url("health") == "http://127.0.0.1:29002"
+
+
+def test_services_in_containers_are_away_or_running_and_never_ours_to_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for service in SERVICES:
+        monkeypatch.setenv(f"LOOP_{service.upper()}_URL", f"http://127.0.0.1:9/{service}")
+    parts = json.loads(loop("status", "--json", "--data", str(folder)).stdout)["parts"]
+    assert {part["name"]: part["state"] for part in parts if part["name"] in {*SERVICES, "catcher", "demo"}} == (
+        dict.fromkeys(SERVICES, "away")
+    )
+    findings = json.loads(loop("doctor", "--json", "--data", str(folder)).stdout)["findings"]
+    said = next(finding for finding in findings if finding["what"].startswith("ingest"))
+    assert said == {
+        "what": "ingest is away: it does not answer yet",
+        "remedy": "start your server, or mend its address",
+    }
 
 
 def test_clock_in_json_is_one_object(folder: Path):

@@ -47,10 +47,14 @@ def parts(stack: Stack) -> list[Part]:
         _server(stack, "postgres", stack.postgres.process, stack.postgres.ready, embedded=stack.embedded_postgres),
         _server(stack, "kafka", stack.kafka.process, stack.kafka.ready, embedded=stack.embedded_kafka),
     ]
-    found += [
-        Part(program.name, stack.url(program.name), program.process(), program.waits_for())
-        for program in programs.all_programs(stack)
-    ]
+    contained = any(stack.elsewhere(service) for service in programs.installed_services())
+    for program in programs.all_programs(stack):
+        if stack.elsewhere(program.name):
+            found.append(Part(program.name, stack.url(program.name), None, program.lacks(), elsewhere=True))
+        elif not contained or program.process() is not None:
+            found.append(Part(program.name, stack.url(program.name), program.process(), program.waits_for()))
+    if contained:
+        return found
     demo = programs.demo(stack)
     if playing.should_play(stack) or demo.process() is not None:
         found.append(Part("demo", "", demo.process(), demo.waits_for(), optional=True))

@@ -79,8 +79,10 @@ class Program:
         """Why it is not ready, in its own words; empty when it is."""
         if self.process() is None:
             return "it does not run"
-        if not self.ready_path:
-            return ""
+        return self.lacks() if self.ready_path else ""
+
+    def lacks(self) -> str:
+        """The same by its answer alone, wherever it runs."""
         answer = get(self.stack.url(self.name) + self.ready_path)
         if answer is None:
             return "it does not answer yet"

@@ -81,7 +81,11 @@ class Stack:
 
     def url(self, name: str) -> str:
         """Base URL of a service, or of the catcher."""
-        return f"http://{LOCALHOST}:{self.port(name)}"
+        return self.elsewhere(name) or f"http://{LOCALHOST}:{self.port(name)}"
+
+    def elsewhere(self, name: str) -> str:
+        """LOOP_INGEST_URL and its like: where a service runs that is not this stack's own process (containers)."""
+        return os.environ.get(f"LOOP_{name.upper()}_URL", "").rstrip("/")
 
     @property
     def service_urls(self) -> dict[str, str]:
