@@ -11,6 +11,7 @@ from common import outbox
 from common.clock import ManualClock, SystemClock
 from common.contracts.base import Origin
 from common.db import Database
+from common.producing import Producing
 from common.relay import IMPORT_ROWS, MOMENT, WHILE_WRITTEN, Relay
 from sqlalchemy import text
 
@@ -35,14 +36,35 @@ async def test_live_events_go_before_imports_each_in_order(database: Database) -
     assert await unsent(database) == [str(e.id) for e in [*live, *imported]]
 
 
-class Broker:
-    """Takes whatever it is sent, at once."""
+class Batch:
+    """As a producer makes them."""
 
     def __init__(self) -> None:
         self.keys: list[str] = []
 
-    async def send(self, _topic: str, _body: bytes, *, key: bytes, headers: object) -> asyncio.Future[None]:
+    def append(self, *, key: bytes, **_more: object) -> bool:
         self.keys.append(key.decode())
+        return True
+
+    def close(self) -> None:
+        """Nothing is added any more."""
+
+
+class Broker:
+    """Takes whatever it is sent, at once; one partition."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    async def partitions_for(self, _topic: str) -> set[int]:
+        return {0}
+
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def send_batch(self, batch: Batch, _topic: str, *, partition: int) -> asyncio.Future[None]:
+        assert partition == 0
+        self.keys += batch.keys
         acknowledged = asyncio.get_running_loop().create_future()
         acknowledged.set_result(None)
         return acknowledged
@@ -56,16 +78,16 @@ async def test_imports_go_at_a_limited_rate_and_live_events_pass_them(database: 
         await outbox.add(session, [*imported, login(now)])
     connection = await asyncpg.connect(**database.asyncpg_arguments())
     try:
-        rest = await relay.send_some(connection, broker)
+        rest = await relay.send_some(connection, Producing(broker))
         assert broker.keys == [str(now), *[str(history)] * IMPORT_ROWS]
         assert rest == IMPORT_ROWS / 100
         async with database.transaction() as session:
             await outbox.add(session, [login(now)])
         clock.advance(seconds=1)
-        rest = await relay.send_some(connection, broker)
+        rest = await relay.send_some(connection, Producing(broker))
         assert (broker.keys[-1], len(broker.keys), rest) == (str(now), IMPORT_ROWS + 2, IMPORT_ROWS / 100 - 1)
         clock.advance(seconds=rest)
-        await relay.send_some(connection, broker)
+        await relay.send_some(connection, Producing(broker))
         assert len(broker.keys) == 2 * IMPORT_ROWS + 2
         assert await unsent(database) == []
     finally:
@@ -84,12 +106,12 @@ async def test_imports_wait_while_more_of_them_are_written(database: Database) -
     connection = await asyncpg.connect(**database.asyncpg_arguments())
     try:
         await write()
-        assert await relay.send_some(connection, broker) == IMPORT_ROWS / 1000
+        assert await relay.send_some(connection, Producing(broker)) == IMPORT_ROWS / 1000
         await write()
         clock.advance(seconds=1)
-        assert await relay.send_some(connection, broker) == WHILE_WRITTEN * IMPORT_ROWS / 1000
+        assert await relay.send_some(connection, Producing(broker)) == WHILE_WRITTEN * IMPORT_ROWS / 1000
         clock.advance(seconds=MOMENT)
-        assert await relay.send_some(connection, broker) == IMPORT_ROWS / 1000
+        assert await relay.send_some(connection, Producing(broker)) == IMPORT_ROWS / 1000
     finally:
         await connection.close()
 

@@ -15,18 +15,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
-import orjson
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLargeError
+from aiokafka.errors import KafkaError
 
 from common import failpoints, logging, metrics
 from common.clock import Clock
 from common.db import Database
 from common.listener import wait
+from common.producing import BATCH_BYTES, MAX_REQUEST_BYTES, Producing
 
 log = logging.get(__name__)
 
-ROWS = 1000
+ROWS = 2000
 COALESCE = 0.005
 """Wall seconds between a wake and the query, so that one query serves many commits (plumbing.md)."""
 POLL = 1.0
@@ -35,8 +35,6 @@ MEASURE_EVERY = 1.0
 LOCK_NAMESPACE = 0x43534C  # "CSL"
 IDLE_SESSION_TIMEOUT = "5s"
 """A stopped process must not keep the advisory lock: its silent connection is ended (plumbing.md trap 4)."""
-MAX_REQUEST_BYTES = 4 << 20
-TOO_LARGE = (MessageSizeTooLargeError, RecordTooLargeError)
 
 IMPORTS_PER_SECOND = 2000
 WHILE_WRITTEN = 4
@@ -82,6 +80,7 @@ class Relay:
         self._imports_due = float("-inf")
         self._newest_import: Any = None
         self._written_at = float("-inf")
+        self._singly = False
 
     async def run(self) -> None:
         """Relay for ever; broker or database away means waiting and starting over."""
@@ -118,13 +117,16 @@ class Relay:
             acks="all",
             linger_ms=0,
             max_request_size=MAX_REQUEST_BYTES,
+            max_batch_size=BATCH_BYTES,
             client_id=f"{self._service}-relay",
         )
         await self._pinging(connection, asyncio.ensure_future(producer.start()))
         log.info("relay_active")
+        producing = Producing(producer, singly=self._singly)
         try:
-            while True:
-                more_in = await self.send_some(connection, producer)
+            while not producing.spent:
+                more_in = await self.send_some(connection, producing)
+                self._singly = producing.spent
                 if more_in > 0:
                     await wait(self._woken, self._clock, more_in)
                     await self._clock.sleep(COALESCE)
@@ -144,14 +146,14 @@ class Relay:
             if not work.done():
                 work.cancel()
 
-    async def send_some(self, connection: asyncpg.Connection[Any], producer: AIOKafkaProducer) -> float:
+    async def send_some(self, connection: asyncpg.Connection[Any], producing: Producing) -> float:
         """Send what may be sent now; wall seconds until there may be more without anybody saying so."""
         began = self._clock.monotonic()
         importing = began >= self._imports_due
         rows = await connection.fetch(_SELECT, ROWS, IMPORT_ROWS if importing else 0)
         if rows:
             failpoints.reach("before_produce")
-            work = asyncio.ensure_future(self._produce(producer, rows))
+            work = asyncio.ensure_future(producing.send(rows))
             sent, parked = await self._pinging(connection, work)
             failpoints.reach("after_produce")
             await self._book(connection, sent, parked)
@@ -178,38 +180,12 @@ class Relay:
             self._written_at = now
         return now - self._written_at < MOMENT
 
-    async def _produce(
-        self, producer: AIOKafkaProducer, rows: Sequence[Any]
-    ) -> tuple[list[Any], list[tuple[Any, str]]]:
-        """Hand all rows to the producer in order, then wait for all acknowledgements; raises if one is missing."""
-        sent: list[Any] = []
-        parked: list[tuple[Any, str]] = []
-        waiting: list[asyncio.Future[Any]] = []
-        for row in rows:
-            headers = [(name, value.encode()) for name, value in orjson.loads(row["headers"]).items()]
-            try:
-                future = await producer.send(row["topic"], row["body"], key=row["key"].encode(), headers=headers)
-            except TOO_LARGE as error:
-                parked.append((row, repr(error)))
-            else:
-                sent.append(row)
-                waiting.append(future)
-        delivered: list[Any] = []
-        for row, result in zip(sent, await asyncio.gather(*waiting, return_exceptions=True), strict=True):
-            if isinstance(result, TOO_LARGE):
-                parked.append((row, repr(result)))
-            elif isinstance(result, BaseException):
-                raise result
-            else:
-                delivered.append(row)
-        for topic, count in Counter(row["topic"] for row in delivered).items():
-            metrics.OUTBOX_SENT.labels(self._service, topic).inc(count)
-        return delivered, parked
-
     async def _book(
         self, connection: asyncpg.Connection[Any], sent: Sequence[Any], parked: Sequence[tuple[Any, str]]
     ) -> None:
         done = [row["seq"] for row in sent]
+        for topic, count in Counter([row["topic"] for row in sent]).items():
+            metrics.OUTBOX_SENT.labels(self._service, topic).inc(count)
         if parked:
             wall = self._clock.wall()
             await connection.executemany(
