@@ -20,5 +20,5 @@ def downgrade() -> None:
         op.execute(statement)
 
 
-UP: tuple[str, ...] = ()
-DOWN: tuple[str, ...] = ()
+UP: tuple[str, ...] = ("ALTER TABLE evaluations ADD COLUMN journey TEXT",)
+DOWN: tuple[str, ...] = ("ALTER TABLE evaluations DROP COLUMN journey",)

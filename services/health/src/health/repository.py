@@ -84,6 +84,8 @@ class Row:
     cause: str | None
     caused_by: list[UUID]
     parts: list[Any]
+    journey: str | None = None
+    """The journey map (`name:version`) that milestones were judged by; None in rows of earlier releases."""
 
 
 _COLUMNS = [f.name for f in fields(Client)]

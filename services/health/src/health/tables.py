@@ -91,6 +91,7 @@ evaluations = Table(
     Column("cause", Text),
     Column("caused_by", ARRAY(Uuid), nullable=False),
     Column("parts", JSON, nullable=False, comment="By the model's signals: [fact, score, fresh, marks] or null"),
+    Column("journey", Text),
     postgresql_partition_by="RANGE (as_of)",
 )
 

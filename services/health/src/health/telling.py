@@ -140,6 +140,7 @@ def kept(
             None if measure is None else [measure.value, score, result.fresh >> nth & 1, marks(measure)]
             for nth, (measure, score) in enumerate(zip(result.measures, result.scores, strict=True))
         ],
+        journey=result.template.label,
     )
 
 

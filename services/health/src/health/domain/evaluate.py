@@ -46,6 +46,8 @@ class Evaluation:
     present: int
     fresh: int
     """Masks by signal: which are there, which of these are fresh."""
+    template: Template = EMPTY
+    """The journey map that milestones were judged by."""
     _parts: list[int] = field(default_factory=list, repr=False, compare=False)
 
     def contributions(self) -> tuple[int, ...]:
@@ -103,7 +105,7 @@ def evaluate(model: Model, state: ClientState, now: int, feeds: Feeds | None, te
             if _is_fresh(signal, measure, state, at, feeds, heard):
                 fresh |= bit
         bit <<= 1
-    return _conclude(model, now, tuple(measures), tuple(scores), present, fresh)
+    return _conclude(model, now, tuple(measures), tuple(scores), present, fresh, template)
 
 
 def _conclude(
@@ -113,6 +115,7 @@ def _conclude(
     scores: tuple[int | None, ...],
     present: int,
     fresh: int,
+    template: Template,
 ) -> Evaluation:
     score = combine(model, scores, present)
     confidence = model.confidence(present, fresh)
@@ -120,7 +123,7 @@ def _conclude(
     band = band_of_score or UNKNOWN
     if band == model.best_band and (confidence < model.least_confidence or not _essentials(model, fresh)):
         band = UNKNOWN
-    return Evaluation(model, now, score, band, band_of_score, confidence, measures, scores, present, fresh)
+    return Evaluation(model, now, score, band, band_of_score, confidence, measures, scores, present, fresh, template)
 
 
 def combine(model: Model, scores: tuple[int | None, ...], present: int) -> int | None:

@@ -86,6 +86,11 @@ class Template:
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", frozenset(shipped.name for shipped in self.milestones))
 
+    @property
+    def label(self) -> str:
+        """What results name."""
+        return f"{self.name}:{self.version}"
+
 
 EMPTY = Template("none", 0, (), (), "", ())
 
