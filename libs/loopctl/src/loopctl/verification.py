@@ -1,9 +1,10 @@
 """`loop verify`: an audit of the last 72 h. Nothing that was accepted may be missing anywhere.
 
 A snapshot is taken: every event that any service wrote to its outbox until then, and every one that is on Kafka (a
-database restored from a backup has forgotten some). It must be on Kafka; every service that subscribes to its type
-must have it among its facts, or among its dead letters, or have erased its client. And no timer may be overdue or
-given up, no open case without its deadline's timer. What is still under way gets up to 30 s to settle.
+database restored from a backup has forgotten some). It must be on Kafka, where it may arrive after the snapshot; every
+service that subscribes to its type must have it among its facts, or among its dead letters, or have erased its client.
+And no timer may be overdue or given up, no open case without its deadline's timer. What is still under way gets up to
+30 s to settle.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,8 @@ class Said:
     topic: str
     key: str
     type: str
+    sent_at: datetime | None = None
+    """Kafka's time, of one that was seen there."""
 
     @property
     def client_id(self) -> UUID | None:
@@ -123,9 +126,11 @@ async def _audit(stack: Stack, types: Mapping[str, set[str]], taken_at: datetime
     connection = await provision.connect(stack.owner_url)
     try:
         said = {event.event_id: event for service in services for event in await _said(connection, service, taken_at)}
-        seen = await _on_kafka(stack, services, taken_at)
-        await _published(connection, services, said, seen, report)
-        everything = [event for event in (seen | said).values() if not event.topic.endswith(".dlq")]
+        unsent = [row for service in services for row in await _unsent(connection, service, taken_at)]
+        seen = await _on_kafka(stack, taken_at)
+        _published(said, unsent, seen, report)
+        before = {id_: event for id_, event in seen.items() if event.sent_at is None or event.sent_at <= taken_at}
+        everything = [event for event in (before | said).values() if not event.topic.endswith(".dlq")]
         report.events = len(everything)
         dead = await _dead(stack, services, taken_at)
         for service in services:
@@ -148,41 +153,45 @@ async def _said(connection: Any, service: str, taken_at: datetime) -> list[Said]
     return [Said(service, r["event_id"], r["topic"], r["key"], r["type"] or "") for r in rows]
 
 
-async def _on_kafka(stack: Stack, services: Iterable[str], taken_at: datetime) -> dict[UUID, Said]:
-    """Every event on our topics up to the snapshot."""
+async def _on_kafka(stack: Stack, taken_at: datetime) -> dict[UUID, Said]:
+    """Every event on our topics, those too that were written before the snapshot and sent after it.
+
+    Looked at after the outbox: what was off the list of the unsent then is on Kafka now, or lost.
+    """
     topics = [topic for topic in provision.TOPICS if not topic.endswith(".dlq")]
-    until = taken_at.timestamp() * 1000
     found: dict[UUID, Said] = {}
     for record in await read_topics(stack.bootstrap_servers, topics, taken_at - WINDOW):
         event_id = _event_id(record.value)
-        if event_id is not None and record.timestamp <= until:
+        if event_id is not None:
             type_ = next((value.decode() for name, value in record.headers if name == "ce_type"), "")
             key = (record.key or b"").decode(errors="replace")
-            found[event_id] = Said(record.topic.split(".")[1], event_id, record.topic, key, type_)
+            sent_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+            found[event_id] = Said(record.topic.split(".")[1], event_id, record.topic, key, type_, sent_at)
     return found
 
 
-async def _published(
-    connection: Any,
-    services: Iterable[str],
-    said: dict[UUID, Said],
-    seen: dict[UUID, Said],
-    report: Report,
+async def _unsent(connection: Any, service: str, taken_at: datetime) -> list[tuple[str, str, UUID]]:
+    """(what is the matter, service, event) of what the relay has still to send, or has given up."""
+    found: list[tuple[str, str, UUID]] = []
+    for table, kind in (("outbox_unsent", "not on Kafka yet"), ("outbox_parked", "can never be sent")):
+        rows = await connection.fetch(
+            f"SELECT o.event_id FROM {service}.{table} t"  # noqa: S608  (a service's name of ours; values are parameters)
+            f" JOIN {service}.outbox o ON o.day = t.day AND o.seq = t.seq WHERE o.written_at <= $1",
+            taken_at,
+        )
+        found += [(kind, service, row["event_id"]) for row in rows]
+    return found
+
+
+def _published(
+    said: dict[UUID, Said], unsent: list[tuple[str, str, UUID]], seen: dict[UUID, Said], report: Report
 ) -> None:
     """Sent by the book, and seen on Kafka: the one without the other is a loss."""
-    unsent: set[UUID] = set()
-    for service in services:
-        for table, kind in (("outbox_unsent", "not on Kafka yet"), ("outbox_parked", "can never be sent")):
-            rows = await connection.fetch(
-                f"SELECT o.event_id FROM {service}.{table} t"  # noqa: S608  (a service's name of ours; values are parameters)
-                f" JOIN {service}.outbox o ON o.day = t.day AND o.seq = t.seq WHERE o.written_at <= $1",
-                report.taken_at,
-            )
-            unsent |= {row["event_id"] for row in rows}
-            report.differences += [Difference(kind, service, f"event {row['event_id']}") for row in rows]
+    waiting = [(kind, service, id_) for kind, service, id_ in unsent if id_ not in seen]
+    report.differences += [Difference(kind, service, f"event {id_}") for kind, service, id_ in waiting]
+    known = {*seen, *(id_ for _, _, id_ in waiting)}
     for event in said.values():
-        dead_letter = event.topic.endswith(".dlq")
-        if not dead_letter and event.event_id not in seen and event.event_id not in unsent:
+        if not event.topic.endswith(".dlq") and event.event_id not in known:
             what = f"{event.type} {event.event_id}: `loop republish {event.producer}`"
             report.differences.append(Difference("sent, but not on Kafka", event.producer, what))
 
