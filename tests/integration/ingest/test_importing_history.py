@@ -166,3 +166,9 @@ async def test_erased_people_do_not_come_back_with_history(ingest: Ingest) -> No
     assert taken(report) == (2, 0, 1, 0)
     told = [event.data for event in (await ingest.published())[-3:-1]]
     assert sorted((one.contact_id or "", one.count) for one in told) == [("", 4), ("c2", 1)]
+
+
+async def test_a_first_line_beyond_any_file_is_refused(ingest: Ingest) -> None:
+    answer = await ingest.call("POST", "/v1/imports", content=b"nonsense", params={"first_line": 2**81})
+    assert answer.status_code == 422
+    assert "first_line" in answer.text

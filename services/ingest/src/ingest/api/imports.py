@@ -21,6 +21,8 @@ from ingest.lines import MAX_LINE
 from ingest.repository import importing
 from ingest.runtime import RuntimeDep
 
+MOST_LINES = 10**12
+"""More than any file has, and few enough for their numbers to be kept."""
 router = APIRouter(tags=["imports"])
 
 _BODY: dict[str, Any] = {
@@ -67,7 +69,9 @@ async def import_history(
     runtime: RuntimeDep,
     caller: Caller,
     import_id: Annotated[UUID | None, Query(description="Go on with this import; else a new one.")] = None,
-    first_line: Annotated[int, Query(ge=1, description="Number of the first line sent, where some are left out.")] = 1,
+    first_line: Annotated[
+        int, Query(ge=1, le=MOST_LINES, description="Number of the first line sent, where some are left out.")
+    ] = 1,
     recreate: Annotated[bool, Query(description="Create clients anew that were erased.")] = False,
 ) -> ImportOut:
     """Answers when all of it is stored. A cut-off import is simply sent again: what is in has no effect twice."""
