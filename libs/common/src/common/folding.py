@@ -85,7 +85,7 @@ async def advance(session: AsyncSession, fold: Fold[S], events: Sequence[Event[A
         groups[roots[event.client_id]].append(event)
     again = {root for root, group in groups.items() if not _on_top(rows.get(root), group, fold.version)}
     again |= {roots[client_id] for client_id in relinked}
-    facts = await _facts_by_root(session, {root: families[root] for root in again})
+    facts = await facts_of(session, {root: families[root] for root in again})
     result = {}
     for root, group in groups.items():
         row = rows.get(root)
@@ -312,7 +312,8 @@ def _fold_again(fold: Fold[S], root: UUID, row: _Row | None, facts: Sequence[Eve
     return Folded(root, state, lambda: None if before is None else fold.load(before), last, refolded=True)
 
 
-async def _facts_by_root(session: AsyncSession, families: Mapping[UUID, set[UUID]]) -> dict[UUID, list[Event[Any]]]:
+async def facts_of(session: AsyncSession, families: Mapping[UUID, set[UUID]]) -> dict[UUID, list[Event[Any]]]:
+    """All facts of each root and of what is merged into it, in order; those taken back are among them."""
     root_of = {member: root for root, family in families.items() for member in family}
     result: dict[UUID, list[Event[Any]]] = {root: [] for root in families}
     if root_of:
@@ -326,7 +327,7 @@ async def _current(
 ) -> dict[UUID, Folded[S]]:
     """States as stored; those of an older fold are folded again on the spot."""
     old = {root: families[root] for root, row in rows.items() if row.version != fold.version}
-    facts = await _facts_by_root(session, old)
+    facts = await facts_of(session, old)
     result = {}
     for root in sorted(rows):
         if root in old:

@@ -17,8 +17,6 @@ from health.domain.moments import DAY, moment_of, seconds_of
 from health.domain.past import Choice
 from health.domain.state import FIELDS, ClientState, dump, load
 
-SHOWN_DAYS = 3
-
 
 class DayEnd(NamedTuple):
     """An evaluation at a UTC midnight, as both sides of a comparison hold it. `parts`: [fact, score] by signal."""
@@ -93,8 +91,8 @@ def state_differences(live: bytes, rebuilt: bytes) -> list[str]:
     return found or ["the same values in another order"]
 
 
-def day_differences(live: Mapping[int, DayEnd], rebuilt: Mapping[int, DayEnd]) -> tuple[int, list[str]]:
-    """How many day ends both sides hold under the same model and journey, and in words those that differ.
+def day_differences(live: Mapping[int, DayEnd], rebuilt: Mapping[int, DayEnd]) -> tuple[int, list[tuple[int, str]]]:
+    """How many day ends both sides hold under the same model and journey; those that differ, by second, in words.
 
     A day end that was kept under another version says nothing about the facts: it is not compared.
     """
@@ -103,11 +101,11 @@ def day_differences(live: Mapping[int, DayEnd], rebuilt: Mapping[int, DayEnd]) -
     for second in sorted(live):
         kept, again = live[second], rebuilt.get(second)
         if again is None:
-            found.append(f"{_day(second)}: kept, though no fact was there")
+            found.append((second, f"{_day(second)}: kept, though no fact was there"))
         elif kept[:3] == again[:3]:
             compared += 1
             if kept != again:
-                found.append(f"{_day(second)}: kept {_said(kept)}, from facts {_said(again)}")
+                found.append((second, f"{_day(second)}: kept {_said(kept)}, from facts {_said(again)}"))
     return compared, found
 
 
