@@ -10,6 +10,7 @@ import pytest
 from common.auth import public, requires
 from fastapi import FastAPI
 from fastapi.routing import APIRouter
+from loopctl.api import SCOPES
 
 from tests.architecture.routes import Route, app_of, routes_of
 from tests.architecture.source import SERVICES
@@ -112,3 +113,8 @@ def test_a_route_without_a_guard_is_seen(guard: list[object], *, seen: bool) -> 
     app.include_router(router)
     (route,) = routes_of("health", app)
     assert bool(unguarded(route)) is seen
+
+
+def test_a_token_can_be_made_for_every_scope_and_for_no_other() -> None:
+    asked = {scope for service in SERVICES for route in routes_of(service, app_of(service)) for scope in route.scopes}
+    assert set(SCOPES) == asked

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -112,6 +113,16 @@ async def test_what_cannot_be_unpacked_is_said_to_be_that(
     assert (await ingest.webhook("hubspot", body, {"Content-Encoding": encoding})).status_code == 202
     [held] = (await ingest.call("GET", "/v1/quarantine")).json()["items"]
     assert held["reason"].startswith(reason)
+
+
+async def test_what_has_come_into_quarantine_since_a_moment_can_be_asked_for(ingest: Ingest) -> None:
+    await ingest.webhook("hubspot", b"before")
+    ingest.clock.advance(timedelta(minutes=1))
+    await ingest.webhook("hubspot", b"after")
+    since = {"source": "hubspot", "since": ingest.clock.now().isoformat()}
+    held = (await ingest.call("GET", "/v1/quarantine", params=since)).json()["items"]
+    assert [item["received_at"] for item in held] == [ingest.clock.now().isoformat().replace("+00:00", "Z")]
+    assert (await ingest.call("GET", "/v1/quarantine", params={"since": "yesterday"})).status_code == 422
 
 
 BENT = {

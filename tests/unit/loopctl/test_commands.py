@@ -48,7 +48,7 @@ def test_wrong_usage_is_exit_code_2(folder: Path, arguments: list[str]):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", [["status"], ["down"], ["verify"], ["token", "--scope", "a:b"], ["clock"]])
+@pytest.mark.parametrize("command", [["status"], ["down"], ["verify"], ["token", "--scope", "health:read"], ["clock"]])
 def test_where_there_is_no_stack_it_says_how_to_start_one(tmp_path: Path, command: list[str]):
     done = loop(*command, "--data", str(tmp_path / "nothing"))
     assert done.returncode == 1

@@ -11,6 +11,14 @@ from loopctl.errors import Problem
 from loopctl.stack import Stack
 
 AUDIENCE = "client-success-loop"
+SCOPES = (
+    "ingest:read", "ingest:write", "ingest:import", "ingest:erase", "ingest:admin",
+    "health:read", "health:write",
+    "churn:read", "churn:override", "churn:admin",
+    "escalation:read", "escalation:write", "escalation:admin",
+    "notify:read", "notify:write",
+)  # fmt: skip
+"""What routes ask for (a test holds it against them)."""
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 PAGE = 200
 

@@ -15,7 +15,7 @@ import httpx
 
 from loopctl.api import Api, make_token, reason
 from loopctl.console import say
-from loopctl.errors import Problem
+from loopctl.errors import Problem, WrongUsage
 from loopctl.paths import REPOSITORY
 from loopctl.stack import Stack
 
@@ -41,6 +41,9 @@ class Content(Protocol):
     @property
     def id(self) -> UUID: ...
 
+    def holds_anything(self) -> bool:
+        """Whether there is anything to say of it, if only that none of it can be taken."""
+
     def blocks(self, after: int) -> Iterator[tuple[bytes, int]]:
         """The bytes behind the first `after` lines, and how far into `size` they reach."""
 
@@ -61,6 +64,9 @@ class Lines:
     def id(self) -> UUID:
         with self._file.open("rb") as content:
             return uuid5(NAMESPACE_OID, hashlib.file_digest(content, "sha256").hexdigest())
+
+    def holds_anything(self) -> bool:
+        return any(block.strip() for block, _ in self.blocks(0))
 
     def blocks(self, after: int) -> Iterator[tuple[bytes, int]]:
         with self._file.open("rb") as file:
@@ -128,7 +134,9 @@ class Import:
         self._id = content.id
 
     def run(self) -> Outcome:
-        """Send until all is stored. Raises Problem when nothing more is stored for a minute."""
+        """Send until all is stored. Raises WrongUsage for no lines, Problem when nothing is stored for a minute."""
+        if not self._content.holds_anything():
+            raise WrongUsage(f"nothing to import: the file holds no {self._content.unit}s")
         known = self._known()
         if known is not None and known["finished_at"]:
             self._id, known = uuid4(), None  # imported before: again as a whole, to count what is there

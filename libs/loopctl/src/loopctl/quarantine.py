@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from loopctl.api import Api, reason
 from loopctl.errors import WrongUsage
 from loopctl.stack import Stack
 
+UNKNOWN = "nothing in quarantine has this id; see `loop quarantine list`"
 
-def waiting(stack: Stack) -> list[dict[str, Any]]:
-    """What waits, oldest first as ingest lists it."""
-    return list(Api(stack, "ingest", ["ingest:read"]).items("/v1/quarantine"))
+
+def waiting(stack: Stack, **only: str) -> list[dict[str, Any]]:
+    """What waits, oldest first as ingest lists it; `only`: of one source, or received since then."""
+    return list(Api(stack, "ingest", ["ingest:read"]).items("/v1/quarantine", **only))
 
 
 def as_line(item: dict[str, Any]) -> str:
@@ -23,9 +26,10 @@ def as_line(item: dict[str, Any]) -> str:
 def show(stack: Stack, item_id: str) -> dict[str, Any]:
     """One of them with its body. Raises WrongUsage when there is none."""
     api = Api(stack, "ingest", ["ingest:read"])
-    response = api.call("GET", f"/v1/quarantine/{item_id}")
-    if response.status_code in (404, 422):
-        raise WrongUsage(f"There is no quarantined webhook {item_id!r}; see `loop quarantine list`")
+    known = _id(item_id)
+    response = api.call("GET", f"/v1/quarantine/{known}") if known else None
+    if response is None or response.status_code == 404:
+        raise WrongUsage(f"{item_id}: {UNKNOWN}")
     found: dict[str, Any] = api.good(response).json()
     return found
 
@@ -35,9 +39,20 @@ def replay(stack: Stack, ids: Sequence[str]) -> list[str]:
     api = Api(stack, "ingest", ["ingest:read", "ingest:write"])
     failed = []
     for item_id in ids:
-        response = api.call("POST", f"/v1/quarantine/{item_id}/replay", headers={"idempotency-key": f"loop-{item_id}"})
-        if response.status_code in (404, 422):
-            failed.append(f"  {item_id}: {reason(response)}")
+        known = _id(item_id)
+        if known is None:
+            failed.append(f"  {item_id}: {UNKNOWN}")
+            continue
+        response = api.call("POST", f"/v1/quarantine/{known}/replay", headers={"idempotency-key": f"loop-{known}"})
+        if response.status_code in (404, 409, 422):
+            failed.append(f"  {item_id}: {UNKNOWN if response.status_code == 404 else reason(response)}")
         else:
             api.good(response)
     return failed
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

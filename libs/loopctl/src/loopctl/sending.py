@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 from common.clock import SystemClock
 
+from loopctl import business_time, quarantine
 from loopctl.api import TIMEOUT, reason
 from loopctl.errors import Problem, WrongUsage
 from loopctl.signing import SIGNERS, Signer
 from loopctl.stack import Stack
 
 MAPPED = "mapped"
+SHOWN = 5
+"""Reasons that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class Sent:
 
     accepted: bool
     text: str
+    hints: Sequence[str] = ()
+    """What the answer does not say: what of it could not be read."""
 
 
 def unwrap(raw: bytes, kept: Collection[str] = ()) -> tuple[bytes, dict[str, str]]:
@@ -55,7 +60,20 @@ def send(stack: Stack, source: str, file: Path) -> Sent:
         known = ", ".join(sorted(stack.secrets.webhooks))
         raise WrongUsage(f"{source!r} is no configured source of this stack; there are {known}")
     body, headers = unwrap(file.read_bytes(), _read_headers(source))
-    return post(stack, source, secret, body, headers)
+    before = business_time.now(stack) - timedelta(seconds=1)
+    sent = post(stack, source, secret, body, headers)
+    return replace(sent, hints=_quarantined(stack, source, before)) if sent.accepted else sent
+
+
+def _quarantined(stack: Stack, source: str, since: datetime) -> list[str]:
+    """A vendor is told nothing of it; who tries a body is."""
+    try:
+        found = quarantine.waiting(stack, source=source, since=since.isoformat())
+    except Problem as problem:
+        return [f"Whether it could be read is not known: {problem.what}."]
+    hints = [f"Quarantined, not counted: {item['reason']}" for item in found[:SHOWN]]
+    hints += [f"… and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    return [*hints, f"See `loop quarantine show {found[0]['id']}`; mend, then replay it."] if found else []
 
 
 def post(stack: Stack, source: str, secret: str, body: bytes, headers: dict[str, str] | None = None) -> Sent:

@@ -84,6 +84,10 @@ class Spreadsheet:
         """Which row a line came from."""
         return (line - 1) // self._each + 1
 
+    def holds_anything(self) -> bool:
+        """Whether there is a row below the names, were it one that cannot be read."""
+        return any(block.strip() for block, _ in self.blocks(0)) or self.rows + self.report.refused > 0
+
     def blocks(self, after: int) -> Iterator[tuple[bytes, int]]:
         """Lines behind the first `after`, and how far into the file they reach. Raises WrongUsage."""
         self.report, self.rows = Report(), 0

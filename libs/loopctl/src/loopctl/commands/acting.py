@@ -30,12 +30,16 @@ def token(
     hours: Annotated[float, typer.Option(help="How long it is good for.", min=0.01, max=24 * 30)] = 12.0,
 ) -> None:
     """Print a bearer token for the local stack."""
-    from loopctl.api import make_token
+    from loopctl.api import SCOPES, make_token
+    from loopctl.errors import WrongUsage
     from loopctl.stack import Stack
 
+    scopes = [name for given in scope for name in given.replace(",", " ").split()]
+    if unknown := [name for name in scopes if name not in SCOPES] or ([] if scopes else scope):
+        raise WrongUsage(f"no route asks for {', '.join(map(repr, unknown))}; there are {', '.join(SCOPES)}")
     stack = Stack.at(data)
     stack.need_exists()
-    say(make_token(stack, scope, subject=subject, hours=hours))
+    say(make_token(stack, scopes, subject=subject, hours=hours))
 
 
 def show_clock(context: typer.Context, data: Data = None, as_json: Json = False) -> None:
@@ -91,6 +95,8 @@ def send(
     stack.need_exists()
     sent = sending.send(stack, source, file)
     say(sent.text)
+    for hint in sent.hints:
+        say(hint)
     if not sent.accepted:
         raise typer.Exit(1)
 

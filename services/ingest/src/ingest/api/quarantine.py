@@ -7,6 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from common.auth import requires
+from common.contracts.base import UtcDatetime
 from common.db import SessionDep
 from common.http import PROBLEMS, Once, Page, decode_cursor, encode_cursor
 from common.http.pages import Cursor, Limit
@@ -57,11 +58,12 @@ async def list_quarantine(
     limit: Limit = 100,
     cursor: Cursor = None,
     source: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")] = None,
+    since: Annotated[UtcDatetime | None, Query(description="Received then or later.")] = None,
     resolved: Annotated[bool, Query(description="Those that were replayed, instead.")] = False,
 ) -> Page[QuarantineOut]:
     """Oldest first."""
     after = uuid_of(decode_cursor(cursor, "id")["id"]) if cursor else None
-    rows = await queries.quarantine(session, after=after, limit=limit, source=source, resolved=resolved)
+    rows = await queries.quarantine(session, after=after, limit=limit, source=source, since=since, resolved=resolved)
     items = [QuarantineOut.model_validate(row) for row in rows]
     return Page(items=items, next=encode_cursor({"id": items[-1].id}) if len(items) == limit else None)
 

@@ -172,17 +172,24 @@ async def _candidates(
 
 
 async def quarantine(
-    session: AsyncSession, *, after: UUID | None, limit: int, source: str | None, resolved: bool
+    session: AsyncSession,
+    *,
+    after: UUID | None,
+    limit: int,
+    source: str | None,
+    since: datetime | None,
+    resolved: bool,
 ) -> list[dict[str, Any]]:
     """Oldest first."""
     rows = await session.execute(
         text("""
         SELECT id, source, received_at, reason, form, key, kind, resolved_at, outcome FROM quarantine
         WHERE (CAST(:after AS uuid) IS NULL OR id > :after) AND (CAST(:source AS text) IS NULL OR source = :source)
+          AND (CAST(:since AS timestamptz) IS NULL OR received_at >= :since)
           AND (resolved_at IS NOT NULL) = :resolved
         ORDER BY id LIMIT :limit
         """),
-        {"after": after, "limit": limit, "source": source, "resolved": resolved},
+        {"after": after, "limit": limit, "source": source, "since": since, "resolved": resolved},
     )
     return [dict(row) for row in rows.mappings()]
 
