@@ -12,6 +12,7 @@ from uuid import UUID
 
 import typer
 
+from loopctl import rebuilding
 from loopctl.console import complain
 from loopctl.errors import Problem, WrongUsage
 
@@ -26,14 +27,15 @@ MICRO = 1_000_000
 
 
 def register(cli: typer.Typer) -> None:
-    health = typer.Typer(help="Scores: replay them from a file of client events.", no_args_is_help=True)
+    health = typer.Typer(help="Scores: replay, rebuild and try them.", no_args_is_help=True)
     health.callback()(_health)
     health.command()(replay)
+    health.command()(rebuilding.rebuild)
     cli.add_typer(health, name="health")
 
 
 def _health() -> None:
-    """Scores: replay them from a file of client events."""
+    """Scores: replay, rebuild and try them."""
 
 
 def replay(
