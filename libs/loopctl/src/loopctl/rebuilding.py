@@ -195,6 +195,7 @@ def _database(job: Job) -> Any:
 
 def _told(found: Found, seconds: float, swapped: int) -> dict[str, Any]:
     from health.domain.rebuilt import together
+    from health.rebuild import hash_of
 
     return {
         "clients": found.clients,
@@ -203,6 +204,7 @@ def _told(found: Found, seconds: float, swapped: int) -> dict[str, Any]:
         "day_ends_compared": found.compared,
         "outdated": found.outdated,
         "waiting": found.waiting,
+        "hash": hash_of(found),
         "hash_live": together(found.live),
         "hash_rebuilt": together(found.rebuilt),
         "swapped": swapped,
@@ -218,9 +220,9 @@ def _as_text(found: Found, seconds: float, swapped: int) -> str:
     told = _told(found, seconds, swapped)
     lines = [
         f"{found.clients:,} clients, {found.facts:,} facts, {found.day_ends:,} day ends in {seconds:.1f} s",
-        f"live     {told['hash_live']}",
-        f"rebuilt  {told['hash_rebuilt']}",
-        f"{found.compared:,} day ends were kept as well and compared",
+        f"facts say   {told['hash']}  (states and all day ends)",
+        f"live        {told['hash_live']}  (states and the {found.compared:,} day ends that were kept)",
+        f"from facts  {told['hash_rebuilt']}  (the same ones)",
     ]
     lines += [f"{found.outdated:,} states of an older release fold again when touched"] if found.outdated else []
     lines += [f"{found.waiting:,} clients are about to be restated: ask again in a minute"] if found.waiting else []

@@ -16,6 +16,7 @@ from common import folding, timers
 from common.contracts.base import Event, Order
 from common.db import Database
 from common.timers import Timer
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from health import definitions_repository
 from health import rebuild_repository as repository
@@ -58,7 +59,9 @@ class Found:
     """Clients whose past a timer is about to restate: their day ends are not compared yet."""
     live: list[bytes] = field(default_factory=list)
     rebuilt: list[bytes] = field(default_factory=list)
-    """Digests a client."""
+    """Digests of what was compared, of both sides."""
+    whole: list[bytes] = field(default_factory=list)
+    """A digest a client of all that its facts say: states and every day end."""
     differences: list[Difference] = field(default_factory=list)
 
     def add(self, other: Found) -> None:
@@ -66,6 +69,7 @@ class Found:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.live += other.live
         self.rebuilt += other.rebuilt
+        self.whole += other.whole
         self.differences += other.differences
 
 
@@ -119,6 +123,8 @@ async def work(database: Database, into: str, families: Sequence[Family], since:
 
 def _compare(found: Found, live: Live, facts: Sequence[Event[Any]], again: Rebuilt, last: Order | None) -> None:
     key = live.client_id.bytes
+    if facts:
+        found.whole.append(rebuilt.digest(key, again.body, sorted(again.days.items())))
     if not facts:
         if live.last is not None:
             found.differences.append(Difference(live.client_id, "a state is kept of a client without facts"))
@@ -165,6 +171,16 @@ async def swap(database: Database, into: str, differences: Sequence[Difference],
             generations = await repository.look_now(session, some, now)
             await timers.schedule(session, [Timer(LOOK, str(i), g, now) for i, g in generations.items()])
     return len(ids)
+
+
+async def kept(session: AsyncSession, client_ids: Sequence[UUID]) -> dict[UUID, Live]:
+    """What is live of these clients."""
+    return await repository.live(session, client_ids)
+
+
+def hash_of(found: Found) -> str:
+    """One hash of all that was rebuilt: the same wherever the same facts are, under the same models."""
+    return rebuilt.together(found.whole)
 
 
 async def prepare(database: Database, into: str) -> None:
