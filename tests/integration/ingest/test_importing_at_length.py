@@ -101,8 +101,10 @@ async def test_an_import_killed_in_the_middle_goes_on_where_it_was(
     assert (report["lines"], report["accepted"], report["repeated"], report["refused"]) == (lines, lines, 0, 0)
     await is_stored_once(stack, lines)
 
-    again = await process.bring(import_id, history(lines))
-    assert (again["accepted"], again["repeated"]) == (lines, lines)
+    same = await process.bring(import_id, history(lines))
+    assert (same["lines"], same["accepted"], same["repeated"]) == (lines, lines, 0)
+    again = await process.bring(str(uuid4()), history(lines))
+    assert (again["lines"], again["accepted"], again["repeated"]) == (lines, 0, lines)
     await is_stored_once(stack, lines)
 
 

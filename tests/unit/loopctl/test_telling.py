@@ -13,6 +13,7 @@ import httpx
 import pytest
 import respx
 from loopctl.errors import WrongUsage
+from loopctl.importing import Outcome
 from loopctl.main import cli
 from loopctl.stack import Stack
 from typer.testing import CliRunner
@@ -141,3 +142,24 @@ def test_nothing_is_told_where_there_is_nothing_to_tell(
     told = loop(stack, "send", "segment", body(tmp_path))
     assert told.output.splitlines() == lines
     assert told.exit_code == (0 if answer == 202 else 1)
+
+
+def outcome(**known: Any) -> Outcome:
+    counts = {"accepted": 3, "repeated": 1, "skipped": 0, "refused": 1}
+    return Outcome("i-1", finished=True, counts=counts, seconds=0.1, **known)
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"lines": 5}, "5 lines in 0.1 s: 3 stored, 1 stored before, 0 skipped, 1 refused (import i-1)"),
+        ({"lines": 7, "blank": 2}, "7 lines in 0.1 s: 3 stored, 1 stored before, 0 skipped, 1 refused, 2 blank"),
+        ({"lines": 4, "unit": "row"}, "4 rows (5 events) in 0.1 s: 3 stored, 1 stored before, 0 skipped, 1 refused"),
+    ],
+)
+def test_what_is_told_of_an_import_adds_up(known: dict[str, Any], said: str) -> None:
+    told = outcome(**known)
+    assert told.text.startswith(said)
+    if told.unit == "line":
+        shown = told.as_json()
+        assert shown["lines"] == sum(shown[name] for name in ("accepted", "repeated", "skipped", "refused", "blank"))

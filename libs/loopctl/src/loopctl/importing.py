@@ -90,7 +90,8 @@ class Outcome:
     seconds: float
     not_taken: list[dict[str, Any]] = field(default_factory=list)
     unit: str = "line"
-    """What is counted: lines, or the rows of a spreadsheet."""
+    """What is counted: lines, or the rows of a spreadsheet, of which one may say several events."""
+    blank: int = 0
 
     @property
     def complete(self) -> bool:
@@ -101,7 +102,10 @@ class Outcome:
     def text(self) -> str:
         counts = self.counts
         became = ", ".join(f"{counts[name]} {word}" for name, word in WORDS.items())
-        lines = [f"{self.lines} {self.unit}s in {self.seconds:.1f} s: {became} (import {self.import_id})"]
+        became += f", {self.blank} blank" if self.blank else ""
+        events = sum(counts.values())
+        whole = f"{self.lines} {self.unit}s" + (f" ({events} events)" if events + self.blank != self.lines else "")
+        lines = [f"{whole} in {self.seconds:.1f} s: {became} (import {self.import_id})"]
         told = [entry for entry in self.not_taken if entry["outcome"] != "repeated"]
         lines += [f"  {self.unit} {entry[self.unit]} {entry['outcome']}: {entry['reason']}" for entry in told[:SHOWN]]
         more = counts["skipped"] + counts["refused"] - min(len(told), SHOWN)
@@ -117,6 +121,7 @@ class Outcome:
             "complete": self.complete,
             f"{self.unit}s": self.lines,
             **self.counts,
+            **({"blank": self.blank} if self.unit == "line" else {}),
             "seconds": round(self.seconds, 3),
             "not_taken": self.not_taken,
         }
@@ -221,6 +226,7 @@ class Import:
             lines=int(report["lines"]),
             seconds=time.monotonic() - self._began,
             not_taken=list(report["not_taken"]),
+            blank=int(report["blank"]),
         )
 
 
@@ -245,4 +251,4 @@ def run_rows(stack: Stack, source: str, file: Path, *, quiet: bool = False) -> O
         for entry in outcome.not_taken
     ]
     told = sorted([*stored, *sheet.report.told], key=lambda entry: int(entry["row"]))
-    return replace(outcome, counts=counts, not_taken=told, lines=sheet.rows, unit=sheet.unit)
+    return replace(outcome, counts=counts, not_taken=told, lines=sheet.rows, unit=sheet.unit, blank=0)

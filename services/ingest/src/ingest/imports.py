@@ -56,20 +56,21 @@ class Raw:
     lines: Sequence[bytes]
 
     @property
-    def last(self) -> int:
-        return self.first + len(self.lines) - 1
+    def numbers(self) -> range:
+        return range(self.first, self.first + len(self.lines))
 
 
 @dataclass(slots=True)
 class Chunk:
     """What became of some lines."""
 
-    counts: Counter[str] = field(default_factory=Counter)
+    outcomes: dict[int, str] = field(default_factory=dict)
+    """Of each line that is not blank: accepted, repeated, refused or skipped."""
     told: list[tuple[int, str, str]] = field(default_factory=list)
-    """(line, refused or skipped, reason)"""
+    """(line, what it is instead of accepted, reason); lines that were stored before are not told."""
 
     def tell(self, number: int, outcome: str, reason: str) -> None:
-        self.counts[outcome] += 1
+        self.outcomes[number] = outcome
         self.told.append((number, outcome, reason))
 
 
@@ -181,7 +182,7 @@ class _Writer:
                 async with self.importer.database.transaction() as session:
                     now = self.importer.clock.now()
                     chunk = await store(session, read, whole, now, self)
-                    await importing.note(session, self.import_id, raw.last, chunk.counts, chunk.told)
+                    await importing.note(session, self.import_id, raw.numbers, chunk.outcomes, chunk.told)
                     failpoints.reach("import_chunk")
                 break
             except importing.Raced:
@@ -193,8 +194,9 @@ class _Writer:
                     raise
                 await self.importer.clock.sleep(HOLD * attempt)
         failpoints.reach("import_stored")
-        self.known = chunk.counts["repeated"] > 0
-        for outcome, count in chunk.counts.items():
+        counts = Counter(chunk.outcomes.values())
+        self.known = counts["repeated"] > 0
+        for outcome, count in counts.items():
             metrics.IMPORTED.labels(outcome).inc(count)
 
     async def _hold_back(self) -> None:
@@ -259,7 +261,7 @@ async def _repeated(
     for number in sorted(twice):
         chunk.tell(number, "repeated", "the same line stands in this import before")
     stored = {first[id_] for id_ in await importing.already(session, list(first))} if known else set()
-    chunk.counts["repeated"] += len(stored)
+    chunk.outcomes.update(dict.fromkeys(stored, "repeated"))
     return twice | stored
 
 
@@ -284,7 +286,7 @@ def _tell(telling: Telling, brief: Brief, chunk: Chunk, taken: dict[str, str]) -
         if not known.who.forgotten:
             telling.tell(known, brief)
         if not brief.nth:
-            chunk.counts["accepted"] += 1
+            chunk.outcomes[brief.number] = "accepted"
             taken[brief.line] = known.key
 
 
@@ -304,5 +306,5 @@ def _take(plan: Plan, line: Line, now: datetime, recreate: bool, chunk: Chunk) -
     if Fate.ERASED in fates or Fate.OVERLAPPING in fates:
         chunk.tell(line.number, *(ERASED if Fate.ERASED in fates else overlapping(line.source)))
         return None
-    chunk.counts["accepted"] += 1
+    chunk.outcomes[line.number] = "accepted"
     return plan.client_of(line.statements[0])

@@ -43,7 +43,10 @@ class LineOut(BaseModel):
 
 
 class ImportOut(BaseModel):
-    """An import: `lines` is the last one stored; `counts` says what became of them."""
+    """An import: `lines` is the last one stored, and each of them is one of the five that follow it.
+
+    A line that is sent again, as an interrupted import's are, does not count again.
+    """
 
     import_id: UUID
     started_at: datetime
@@ -53,6 +56,7 @@ class ImportOut(BaseModel):
     repeated: int
     skipped: int
     refused: int
+    blank: int
     not_taken: list[LineOut]
     """The first of them; all: GET /v1/imports/{id}/lines."""
 
@@ -125,7 +129,7 @@ async def list_import_lines(
 
 
 def _out(found: importing.Report) -> ImportOut:
-    counts = {name: found.counts.get(name, 0) for name in ("accepted", "repeated", "skipped", "refused")}
+    counts = {name: found.counts.get(name, 0) for name in ("accepted", "repeated", "skipped", "refused", "blank")}
     return ImportOut(
         import_id=found.import_id,
         started_at=found.started_at,

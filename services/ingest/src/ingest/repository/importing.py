@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingest.domain.history import Entries
 
+_HOW_FAR = text("SELECT lines FROM imports WHERE id = :id FOR UPDATE")
 _NOTE = text("""
 UPDATE imports i SET lines = greatest(i.lines, :line), counts = i.counts || (
   SELECT coalesce(jsonb_object_agg(n.key, n.value::bigint + coalesce((i.counts ->> n.key)::bigint, 0)), '{}'::jsonb)
@@ -28,6 +30,9 @@ INSERT INTO import_refusals (import_id, line, outcome, reason)
 SELECT :id, u.line, u.outcome, u.reason
 FROM unnest(CAST(:lines AS bigint[]), CAST(:outcomes AS text[]), CAST(:reasons AS text[])) AS u(line, outcome, reason)
 ON CONFLICT (import_id, line) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason
+""")
+_MENDED = text("""
+DELETE FROM import_refusals WHERE import_id = :id AND line = ANY(:lines) RETURNING line, outcome
 """)
 _ALREADY = text("""
 SELECT i.id::text FROM unnest(CAST(CAST(:ids AS text) AS uuid[])) AS u(id) JOIN imported_ids i ON i.id = u.id
@@ -95,10 +100,27 @@ async def begin(session: AsyncSession, import_id: UUID, *, by: str, at: datetime
 
 
 async def note(
-    session: AsyncSession, import_id: UUID, line: int, counts: Mapping[str, int], told: Sequence[tuple[int, str, str]]
+    session: AsyncSession,
+    import_id: UUID,
+    lines: range,
+    outcomes: Mapping[int, str],
+    told: Sequence[tuple[int, str, str]],
 ) -> None:
-    """Progress, in the chunk's own transaction: what it says is stored is stored."""
-    await session.execute(_NOTE, {"id": import_id, "line": line, "counts": json.dumps(dict(counts))})
+    """Progress, in the chunk's own transaction: what it says is stored is stored.
+
+    `outcomes`: of each line that is not blank; `told`: why some were not taken. A line counts once, however often it is
+    sent: what became of it first stays, unless it was not taken then and is now.
+    """
+    before: int = await session.scalar(_HOW_FAR, {"id": import_id}) or 0
+    counts = Counter(outcome for number, outcome in outcomes.items() if number > before)
+    counts["blank"] = max(0, lines.stop - max(lines.start, before + 1)) - counts.total()
+    if lines.start <= before:
+        reasons = {number for number, _, _ in told}
+        now_taken = [number for number in outcomes if number <= before and number not in reasons]
+        for row in await session.execute(_MENDED, {"id": import_id, "lines": now_taken}):
+            counts.update({row.outcome: -1, outcomes[row.line]: 1})
+        told = [entry for entry in told if entry[0] > before]
+    await session.execute(_NOTE, {"id": import_id, "line": lines[-1], "counts": json.dumps(counts)})
     if told:
         await session.execute(
             _TOLD,
