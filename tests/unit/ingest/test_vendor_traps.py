@@ -388,7 +388,8 @@ def test_batches_come_as_arrays_and_as_objects() -> None:
 @pytest.mark.parametrize("kind", ["page", "screen", "alias"])
 def test_calls_without_meaning_are_known_and_others_are_unknown(kind: str) -> None:
     assert said("segment", {"type": kind, "messageId": "m"}) == [Ignored(f"{kind} calls are not read")]
-    assert said("segment", {"type": "teleport", "messageId": "m"})[0].unknown
+    for odd in ("teleport", ["group"]):
+        assert said("segment", {"type": odd, "messageId": "m"})[0].unknown
 
 
 def test_joining_what_is_left_gives_a_body_that_splits_again() -> None:

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from common import tracing
 from common.clock import Clock, SystemClock
 from common.contracts.base import Event, Origin
+from common.contracts.rendering import Draft
 
 LIVE, IMPORT = 0, 1
 KEPT = timedelta(hours=72)
@@ -78,7 +79,7 @@ def headers_of(type_: str, traceparent: str | None) -> dict[str, str]:
     return {**headers, "traceparent": trace} if trace else headers
 
 
-def message(event: Event[Any]) -> Message:
+def message(event: Draft | Event[Any]) -> Message:
     """The record of an event, keyed by its subject."""
     return Message(
         event_id=event.id,
@@ -90,7 +91,7 @@ def message(event: Event[Any]) -> Message:
     )
 
 
-async def add(session: AsyncSession, events: Iterable[Event[Any]]) -> None:
+async def add(session: AsyncSession, events: Iterable[Draft | Event[Any]]) -> None:
     """Write events to the outbox in the caller's transaction, in the order given."""
     said = list(events)
     ways = {(event.data.TOPIC, event.origin, event.traceparent) for event in said}

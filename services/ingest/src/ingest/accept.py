@@ -69,7 +69,12 @@ async def _without_duplicates(
 ) -> list[list[Item]]:
     """Keys repeated inside the batch are removed first; then the table says which were seen before."""
     digests = [[_dedup_key(a, item) for item in a.items] for a in arrivals]
-    asked = {key for keys in digests for key in keys if key is not None}
+    asked = {
+        key: arrival.source_of(item)
+        for arrival, keys in zip(arrivals, digests, strict=True)
+        for item, key in zip(arrival.items, keys, strict=True)
+        if key is not None
+    }
     unseen = await arriving.fresh(session, asked, at.wall)
     new: list[list[Item]] = []
     for arrival, keys, receipt in zip(arrivals, digests, receipts, strict=True):
@@ -85,9 +90,8 @@ async def _without_duplicates(
     return new
 
 
-def _dedup_key(arrival: Arrival, item: Item) -> tuple[str, bytes] | None:
-    source = arrival.source_of(item)
-    return (source, arriving.digest(source, item.key)) if item.key is not None else None
+def _dedup_key(arrival: Arrival, item: Item) -> bytes | None:
+    return arriving.digest(arrival.source_of(item), item.key) if item.key is not None else None
 
 
 def _decide(
@@ -106,7 +110,9 @@ def _decide(
         if item.unknown:
             receipt.unknown_kinds[item.kind] += 1
         parked = outcome is Outcome.PARKED
-        receipt.lookups |= {(arrival.source, one.kind, one.id) for one in item.lookups if parked or not one.if_parked}
+        if item.lookups:
+            wanted = [one for one in item.lookups if parked or not one.if_parked]
+            receipt.lookups |= {(arrival.source, one.kind, one.id) for one in wanted}
 
 
 def _decide_item(
@@ -144,14 +150,18 @@ def _decide_item(
 
 def _newest(arrival: Arrival, item: Item) -> datetime | None:
     """When it happened there; impossible times tell nothing of how far behind a feed is."""
-    told = [clamp(statement.time, arrival.received_at) for statement in item.statements]
-    return max((time for time, impossible in told if not impossible), default=None)
+    newest = None
+    for statement in item.statements:
+        time, impossible = clamp(statement.time, arrival.received_at)
+        if not impossible and (newest is None or time > newest):
+            newest = time
+    return newest
 
 
 def _take(plan: Plan, arrival: Arrival, item: Item, at: Moments) -> list[Fate]:
-    fates = []
+    fates, today = [], at.wall.date()
     for nth, statement in enumerate(item.statements):
-        fates.append(plan.take(statement, arrival.circumstance(item, nth, statement, at.wall.date())))
+        fates.append(plan.take(statement, arrival.circumstance(item, nth, statement, today)))
     return fates
 
 

@@ -13,6 +13,7 @@ from common import outbox
 from common.contracts import client
 from common.contracts.errors import Refused
 from common.contracts.ids import derived_id
+from common.contracts.rendering import Draft
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingest import accept
@@ -313,7 +314,7 @@ def _events(post: Reread, now: datetime) -> Iterator[_Event]:
     for item in arrival.items:
         parts = []
         for nth, statement in enumerate(item.statements):
-            how = replace(arrival.circumstance(item, nth, statement, post.day), received_at=now)
+            how = arrival.circumstance(item, nth, statement, post.day)._replace(received_at=now)
             time, _ = clamp(statement.time, arrival.received_at)
             # links teach, but take nothing away: whose a ref is was decided when it was
             parts.append((replace(statement, time=time, moves=False), how))
@@ -364,7 +365,9 @@ def _without_strangers(said: Said, plan: Plan) -> Said:
     if len(own) == len(refs):
         return said
     data = said.event.data.model_copy(update={"refs": own})
-    return replace(said, event=said.event.model_copy(update={"data": data}))
+    event = said.event
+    told = event._replace(data=data) if isinstance(event, Draft) else event.model_copy(update={"data": data})
+    return said._replace(event=told)
 
 
 def _forget_words(plan: Plan) -> None:

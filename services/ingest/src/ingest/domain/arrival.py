@@ -77,6 +77,7 @@ class Arrival:
     """Positions of items about erased people or clients: the body is kept without them."""
     strict: bool = False
     """All or nothing: a contradiction refuses the post (our own API), instead of being quarantined (vendors)."""
+    _kept: tuple[date, UUID] | None = None
 
     def without_erased(self) -> bytes:
         """The post as it is kept."""
@@ -97,9 +98,15 @@ class Arrival:
             sequence=item.position * PER_ITEM + min(nth, PER_ITEM - 1),
             received_at=self.received_at,
             origin=self.origin,
-            raw=(kept_on, self.raw_id) if self.raw_id is not None else None,
+            raw=self._raw(kept_on),
             recreate=self.recreate,
         )
+
+    def _raw(self, day: date) -> tuple[date, UUID] | None:
+        """Where the body is kept: one tuple for all that it says."""
+        if self.raw_id is not None and self._kept != (day, self.raw_id):
+            self._kept = (day, self.raw_id)
+        return self._kept
 
 
 @dataclass(slots=True)
@@ -133,8 +140,13 @@ class Receipt:
         return sum(self.outcomes.values()) - self.duplicates
 
 
+_MAPPED = [Fate.MAPPED]
+
+
 def outcome_of(fates: list[Fate]) -> Outcome:
     """A source event is parked if any part of it waits; ignored if nothing of it counts."""
+    if fates == _MAPPED:
+        return Outcome.MAPPED
     if Fate.PARKED in fates:
         return Outcome.PARKED
     return Outcome.MAPPED if Fate.MAPPED in fates or not fates else Outcome.IGNORED

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from common.contracts import client
 from common.contracts.base import Data, Event, Origin
 from common.contracts.errors import Refused
 from common.contracts.ids import derived_id
+from common.contracts.rendering import Draft
 
 from ingest.domain import forgetting, linking, people
 from ingest.domain.refs import Ref, own_name
@@ -38,8 +39,7 @@ class Fate(StrEnum):
     """History of an additive kind from a time when the same source already spoke live."""
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstance:
+class Circumstance(NamedTuple):
     """How a statement came to us."""
 
     source: str
@@ -49,16 +49,8 @@ class Circumstance:
     origin: Origin = Origin.LIVE
     raw: tuple[date, UUID] | None = None
     """The raw body that holds it: its partition and id."""
-    via: Ref | None = None
-    """The ref that told whose it is."""
     recreate: bool = False
     """Whether an erased client may be created again: the sender says that it is meant."""
-
-    def through(self, via: Ref | None) -> Circumstance:
-        """The same, with the ref that decided. Written out, because `replace` costs ten times as much on this path."""
-        return Circumstance(
-            self.source, self.id, self.sequence, self.received_at, self.origin, self.raw, via, self.recreate
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +73,10 @@ class Words:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """A line of the ledger: an event, and how we came to say it of this client."""
 
-    event: Event[Any]
+    event: Draft | Event[Any]
     root: UUID
     """The id that its source event gives it, whatever corrections followed; `event.id` is the one in force."""
     via: Ref | None
@@ -116,7 +107,8 @@ class Plan:
 
     def take(self, statement: Statement, how: Circumstance) -> Fate:
         """Decide one statement. Raises Refused where it contradicts what is known, and nothing has changed then."""
-        self._contradictions(statement)
+        if isinstance(statement.data, client.Profile):
+            self._contradictions(statement)
         fitting: linking.Fit | None = None
         who = self._whose(statement)
         if who is None and (fitting := self._fitting(statement)) is not None:
@@ -132,8 +124,9 @@ class Plan:
             statement = spared
         if how.origin is Origin.IMPORT and self._overlaps(statement, who, how):
             return Fate.OVERLAPPING
-        self._link(statement, who, how, fitting)
-        self._say(statement, who, how.through(self._told_by(statement)))
+        if statement.links or statement.creates or fitting is not None:
+            self._link(statement, who, how, fitting)
+        self._say(statement, who, how, self._told_by(statement))
         if how.raw:
             self.raw_clients.setdefault(how.raw, set()).add(who.id)
         return Fate.MAPPED
@@ -145,7 +138,7 @@ class Plan:
             time, clamped = clamp(parked.statement.time, parked.how.received_at)
             statement = replace(parked.statement, time=time) if clamped else parked.statement
             if self._whose(statement) is not None or self._fitting(statement) is not None:
-                self.take(statement, replace(parked.how, received_at=now))
+                self.take(statement, parked.how._replace(received_at=now))
                 found.append(parked)
         return found
 
@@ -157,7 +150,7 @@ class Plan:
         return len(found)
 
     @property
-    def events(self) -> list[Event[Any]]:
+    def events(self) -> list[Draft | Event[Any]]:
         """What is to be published, in order."""
         return [said.event for said in self.said]
 
@@ -176,7 +169,11 @@ class Plan:
         """The first of its refs that anybody owns; none where the client was named by our own id."""
         if statement.client_id is not None:
             return None
-        return next((ref for ref in statement.refs if ref in self.world.owners), None)
+        owners = self.world.owners
+        for ref in statement.refs:
+            if ref in owners:
+                return ref
+        return None
 
     def _told_by(self, statement: Statement) -> Ref | None:
         """What is kept of how it was named: when a merge is taken back, it goes where that name goes."""
@@ -189,8 +186,6 @@ class Plan:
 
     def _contradictions(self, statement: Statement) -> None:
         """Who describes a client by refs of two clients is told so; links alone yield to what is known."""
-        if not isinstance(statement.data, client.Profile):
-            return
         said = (*statement.refs, *statement.links)
         owners = {owner.client_id for ref in said if (owner := self.world.owners.get(ref))}
         named = self.world.root(statement.client_id) if statement.client_id is not None else None
@@ -266,7 +261,7 @@ class Plan:
         """Tell the others by which names a client is known now."""
         known = [ref for ref, owner in self.world.owners.items() if owner.client_id == who.id and ref.names_client]
         refs_now = tuple(client.Ref(source=r.source, kind=r.kind, id=r.id) for r in sorted(known))
-        self._publish(client.ClientUpdated(refs=refs_now), who, time, how, derived_id(how.id, "refs"))
+        self._publish(client.ClientUpdated(refs=refs_now), who, time, how, None, derived_id(how.id, "refs"))
 
     def _own(self, ref: Ref, owner: Owner, *, moved: bool) -> None:
         self.world.owners[ref] = self.linked[ref] = owner
@@ -274,17 +269,17 @@ class Plan:
         if moved:
             self.moved.add(ref)
 
-    def _say(self, statement: Statement, who: Client, how: Circumstance) -> None:
+    def _say(self, statement: Statement, who: Client, how: Circumstance, via: Ref | None) -> None:
         if statement.contact is not None:
             key = (who.id, statement.contact.contact_id)
             known = self.world.people.get(key)
             person, bodies = people.change(known, statement.contact)
             self._remember(key, person)
             for nth, body in enumerate(bodies):
-                self._publish(body, who, statement.time, how, derived_id(how.id, nth) if nth else how.id)
+                self._publish(body, who, statement.time, how, via, derived_id(how.id, nth) if nth else how.id)
         elif statement.data is not None and not self._known_already(statement.data, who):
             body = self._completed(statement, who, how)
-            self._publish(body, who, statement.time, how, how.id)
+            self._publish(body, who, statement.time, how, via, how.id)
 
     def _known_already(self, body: Data, who: Client) -> bool:
         """A creation that adds nothing to a client we know: its CRM was told of it after us."""
@@ -317,21 +312,23 @@ class Plan:
         self.world.people[key] = person
         self.people.add(key)
 
-    def _publish(self, body: Data, who: Client, claimed: datetime | None, how: Circumstance, event_id: UUID) -> None:
+    def _publish(
+        self, body: Data, who: Client, claimed: datetime | None, how: Circumstance, via: Ref | None, event_id: UUID
+    ) -> None:
         time, clamped = clamp(claimed, how.received_at)
-        event: Event[Any] = Event.of(
-            body,
+        event = Draft(
+            data=body,
             id=event_id,
             source=f"csl/ingest/{how.source}",
-            subject=who.id,
+            client_id=who.id,
+            subject=who.key,
             time=time,
             knowntime=self._known(who, time, how),
             origin=how.origin,
             sequence=how.sequence,
+            claimedtime=claimed.isoformat() if clamped and claimed is not None else None,
         )
-        if clamped and claimed is not None:
-            event = event.model_copy(update={"claimedtime": claimed.isoformat()})
-        self.said.append(Said(event, event_id, how.via, how.raw))
+        self.said.append(Said(event, event_id, via, how.raw))
         if isinstance(body, client.Profile):
             self._learn(body, who, time)
         if how.origin is Origin.LIVE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 PREFIX = "ref:"
@@ -14,9 +14,11 @@ MAX_PART = 300
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
-    """One name: which source, what kind of thing there, which id (always a string: ids pass 2^53)."""
+class Ref(NamedTuple):
+    """One name: which source, what kind of thing there, which id (always a string: ids pass 2^53).
+
+    A tuple, because every event looks some up.
+    """
 
     source: str
     kind: str

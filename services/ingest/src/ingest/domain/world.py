@@ -55,6 +55,12 @@ class Client:
     """Whether a ref was taken from it by one of the latest 100,000 transactions: what was read of its refs before its
     lock may be out of date."""
 
+    key: str = field(init=False)
+    """Its id, written: every event of it bears it."""
+
+    def __post_init__(self) -> None:
+        self.key = str(self.id)
+
     @property
     def domain(self) -> str | None:
         """The domain by which refs are linked, however it was written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,10 +22,12 @@ DEDUP_KEPT = timedelta(days=30)
 EXPIRE_AT_ONCE = 5_000
 
 _FRESH = text("""
-INSERT INTO dedup_keys (source, key, seen_at)
-SELECT u.source, decode(u.key, 'hex'), :at
-FROM unnest(string_to_array(:sources, chr(31)), CAST(CAST(:keys AS text) AS text[])) AS u(source, key)
-ON CONFLICT DO NOTHING RETURNING source, key
+WITH new AS (
+  INSERT INTO dedup_keys (source, key, seen_at)
+  SELECT u.source, decode(u.key, 'hex'), :at
+  FROM unnest(string_to_array(:sources, chr(31)), CAST(CAST(:keys AS text) AS text[])) AS u(source, key)
+  ON CONFLICT DO NOTHING RETURNING key)
+SELECT string_agg(key, '') FROM new
 """)
 _EXPIRE = text("""
 DELETE FROM dedup_keys WHERE (source, key) IN (
@@ -62,24 +64,35 @@ class Quarantined:
     outcome: str | None = None
 
 
+DIGEST_BYTES = 16
+
+
 def digest(source: str, key: str) -> bytes:
-    return hashlib.sha256(f"{source}\x1f{key}".encode("utf-8", "replace")).digest()[:16]
+    """Tells keys of all sources apart."""
+    return hashlib.sha256(f"{source}\x1f{key}".encode("utf-8", "replace")).digest()[:DIGEST_BYTES]
 
 
-async def fresh(session: AsyncSession, keys: Collection[tuple[str, bytes]], at: datetime) -> set[tuple[str, bytes]]:
-    """Take these keys; returns those that nobody had taken. A concurrent twin waits here for the first to commit."""
+async def fresh(session: AsyncSession, keys: Mapping[bytes, str], at: datetime) -> set[bytes]:
+    """Take these keys (digest → source); returns those that nobody had taken.
+
+    A concurrent twin waits here for the first to commit. The answer is one value: a row a key would cost more than the
+    keys do.
+    """
     if not keys:
         return set()
     ordered = sorted(keys)
-    rows = await session.execute(
+    taken = await session.scalar(
         _FRESH,
         {
             "at": at,
-            "sources": joined([source for source, _ in ordered]),
-            "keys": listed([key.hex() for _, key in ordered]),
+            "sources": joined([keys[key] for key in ordered]),
+            "keys": listed([key.hex() for key in ordered]),
         },
     )
-    return {(row.source, bytes(row.key)) for row in rows}
+    told = bytes(taken or b"")
+    if len(told) == len(ordered) * DIGEST_BYTES:
+        return set(ordered)
+    return {told[start : start + DIGEST_BYTES] for start in range(0, len(told), DIGEST_BYTES)}
 
 
 async def expire(session: AsyncSession, now: datetime) -> int:

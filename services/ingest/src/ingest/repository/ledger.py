@@ -6,12 +6,16 @@ Without what names people (that is in `contacts`) and without words (those are i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
+from common import outbox
+from common.contracts import client
 from common.contracts.base import Origin
+from common.contracts.rendering import Draft, instant, rendered, written, written_fact
 from common.outbox import joined, listed
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,6 +24,7 @@ from ingest.domain.moving import PEOPLE_TYPES, PROFILE_TYPES, Line
 from ingest.domain.plan import Said
 from ingest.domain.refs import Ref
 
+NULL = "NULL"
 _WRITE = text("""
 INSERT INTO said (client_id, root_id, event_id, type, time, knowntime, sequence, origin, source, via, raw_day, raw_id,
                   data)
@@ -35,31 +40,104 @@ ON CONFLICT (client_id, root_id) DO UPDATE SET event_id = excluded.event_id, typ
 """)
 
 
-async def write(session: AsyncSession, said: Sequence[Said]) -> None:
-    """Enter what is being said, in the caller's transaction. A root said again (corrected) keeps one line."""
-    lines = {(s.event.client_id, s.root): s for s in said}
-    if not lines:
+@dataclass(slots=True)
+class Columns:
+    """Lines to be entered, a column a field, each written as the database reads it."""
+
+    clients: list[str] = field(default_factory=list)
+    roots: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    times: list[str] = field(default_factory=list)
+    knowntimes: list[str] = field(default_factory=list)
+    sequences: list[str] = field(default_factory=list)
+    origins: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    vias: list[str | None] = field(default_factory=list)
+    raw_days: list[str] = field(default_factory=list)
+    raw_ids: list[str] = field(default_factory=list)
+    facts: list[str] = field(default_factory=list)
+    bodies: list[str] = field(default_factory=list)
+    """The events' JSON, for the outbox."""
+
+
+def columns(said: Iterable[Said]) -> Columns:
+    """What is said, written once for ledger and bus."""
+    into = Columns()
+    raw: tuple[date, UUID] | None = None
+    day = raw_id = NULL
+    known, known_written = None, ""
+    for event, root, via, kept in said:
+        if event.knowntime is not known:
+            known, known_written = event.knowntime, instant(event.knowntime)
+        if kept is not raw:
+            raw, day, raw_id = kept, *((kept[0].isoformat(), str(kept[1])) if kept else (NULL, NULL))
+        id_, time, data = str(event.id), instant(event.time), event.data
+        json = written(data)
+        into.clients.append(event.subject)
+        into.ids.append(id_)
+        into.roots.append(id_ if root is event.id else str(root))
+        into.types.append(event.type)
+        into.times.append(time)
+        into.knowntimes.append(known_written)
+        into.sequences.append(str(event.sequence))
+        into.origins.append(event.origin.value)
+        into.sources.append(event.source)
+        into.vias.append(str(via) if via else None)
+        into.raw_days.append(day)
+        into.raw_ids.append(raw_id)
+        into.facts.append(written_fact(data) if data.personal_fields() else json)
+        into.bodies.append(
+            rendered(
+                id_, event.source, event.type, event.subject, time, known_written, event.origin, event.sequence, json,
+                event.claimedtime,
+            )
+            if isinstance(event, Draft)
+            else event.to_json().decode()
+        )  # fmt: skip
+    return into
+
+
+async def write(session: AsyncSession, said: Sequence[Said], told: Columns | None = None) -> None:
+    """Enter what is being said, in the caller's transaction. A root said again (corrected) keeps one line.
+
+    `told`: the same, where it is written already.
+    """
+    if not said:
         return
-    keys = sorted(lines)
-    rows = [lines[key] for key in keys]
+    lines = {(s.event.subject, s.root): s for s in said}
+    if told is None or len(lines) < len(said):
+        told = columns(lines.values())
     await session.execute(
         _WRITE,
         {
-            "clients": listed([str(client_id) for client_id, _ in keys]),
-            "roots": listed([str(root) for _, root in keys]),
-            "events": listed([str(s.event.id) for s in rows]),
-            "types": joined([s.event.type for s in rows]),
-            "times": listed([s.event.time.isoformat() for s in rows]),
-            "knowns": listed([s.event.knowntime.isoformat() for s in rows]),
-            "sequences": listed([str(s.event.sequence) for s in rows]),
-            "origins": joined([s.event.origin.value for s in rows]),
-            "sources": joined([s.event.source for s in rows]),
-            "vias": [str(s.via) if s.via else None for s in rows],
-            "raw_days": listed([s.raw[0].isoformat() if s.raw else "NULL" for s in rows]),
-            "raw_ids": listed([str(s.raw[1]) if s.raw else "NULL" for s in rows]),
-            "datas": joined([orjson.dumps(s.event.data.fact()).decode() for s in rows]),
+            "clients": listed(told.clients),
+            "roots": listed(told.roots),
+            "events": listed(told.ids),
+            "types": joined(told.types),
+            "times": listed(told.times),
+            "knowns": listed(told.knowntimes),
+            "sequences": listed(told.sequences),
+            "origins": joined(told.origins),
+            "sources": joined(told.sources),
+            "vias": told.vias,
+            "raw_days": listed(told.raw_days),
+            "raw_ids": listed(told.raw_ids),
+            "datas": joined(told.facts),
         },
     )
+
+
+async def say(session: AsyncSession, said: Sequence[Said]) -> None:
+    """Enter it, and hand it to the bus, in the order given."""
+    for origin in Origin:
+        part = [s for s in said if s.event.origin is origin]
+        if not part:
+            continue
+        told = columns(part)
+        await write(session, part, told)
+        lane = outbox.IMPORT if origin is Origin.IMPORT else outbox.LIVE
+        await outbox.add_rendered(session, client.TOPIC, lane, told.ids, told.types, told.clients, told.bodies)
 
 
 _LINE = """

@@ -167,7 +167,7 @@ async def owned_by(session: AsyncSession, client_ids: Sequence[UUID]) -> dict[Re
 
 
 def _by_ref(rows: Any) -> dict[Ref, Owner]:
-    return {Ref(r.source, r.kind, r.id): Owner(r.client_id, r.alias, r.explicit) for r in rows}
+    return {Ref(source, kind, id_): Owner(*owner) for source, kind, id_, *owner in rows}
 
 
 async def lock(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Client]:

@@ -10,7 +10,6 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from common import outbox
 from common.contracts.base import Origin
 from common.contracts.ids import derived_id
 from sqlalchemy import text
@@ -130,8 +129,7 @@ async def save(session: AsyncSession, plan: Plan, *, now: datetime, by: str) -> 
     await _texts(session, plan.words)
     await _park(session, plan.parked)
     await _spans(session, plan)
-    await ledger.write(session, plan.said)
-    await outbox.add(session, plan.events)
+    await ledger.say(session, plan.said)
 
 
 async def _clients(session: AsyncSession, plan: Plan) -> None:

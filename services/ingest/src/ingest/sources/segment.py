@@ -77,7 +77,7 @@ def join(items: Sequence[Mapping[str, Any]]) -> bytes:
 def _key(item: Mapping[str, Any]) -> str:
     """The messageId; of calls about people with the call's name, because Segment's own specification shows an identify
     and a group call of one messageId."""
-    message, kind = bodies.identifier(item.get("messageId")), item.get("type")
+    message, kind = bodies.identifier(item.get("messageId")), bodies.text(item.get("type"))
     if message is None:
         return "sha256:" + bodies.digest(bodies.dump(item))
     return f"{kind}:{message}" if kind in {"identify", "group"} else message
