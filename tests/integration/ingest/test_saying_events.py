@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from json import loads
+from asyncio import gather
+from json import dumps, loads
 from typing import Any
 from uuid import uuid4
 
@@ -91,6 +92,45 @@ async def test_the_same_key_or_id_counts_once(ingest: Ingest) -> None:
     given = uuid4()
     await say(ingest, {**FEELING, "id": str(given)})
     assert (await ingest.published())[-1].id == given
+
+
+async def test_a_key_that_was_used_for_other_events_is_refused_and_says_so(ingest: Ingest) -> None:
+    await ingest.register()
+    assert (await say(ingest, FEELING, Idempotency_Key="k1")).json() == {"accepted": 1, "duplicates": 0}
+    other = {**FEELING, "data": {"score": 5, "by": "maya@ours.example"}}
+    for body in (other, [FEELING, other], [other]):
+        answer = await say(ingest, body, Idempotency_Key="k1")
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["detail"] == "this Idempotency-Key was used for another request"
+        assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+    assert (await say(ingest, [FEELING], Idempotency_Key="k1")).json() == {"accepted": 0, "duplicates": 1}
+    assert (await say(ingest, other, Idempotency_Key="k2")).json() == {"accepted": 1, "duplicates": 0}
+    assert [data["score"] for name, data in await ingest.said() if name == "csm_sentiment_given"] == [2, 5]
+
+
+async def test_the_same_events_written_otherwise_are_the_same_request(ingest: Ingest) -> None:
+    await ingest.register()
+    await say(ingest, FEELING, Idempotency_Key="k1")
+    spaced = dumps(dict(reversed(FEELING.items())), indent=4)
+    answer = await ingest.call("POST", "/v1/events", content=spaced, headers={"Idempotency-Key": "k1"})
+    assert answer.json() == {"accepted": 0, "duplicates": 1}
+
+
+@pytest.mark.parametrize("wrong", [{"time": "yesterday"}, {"subject": str(uuid4())}])
+async def test_a_key_of_what_was_refused_can_be_used_for_what_is_mended(ingest: Ingest, wrong: dict[str, Any]) -> None:
+    await ingest.register()
+    assert (await say(ingest, {**FEELING, **wrong}, Idempotency_Key="k1")).status_code == 422
+    assert (await say(ingest, FEELING, Idempotency_Key="k1")).json() == {"accepted": 1, "duplicates": 0}
+
+
+async def test_two_requests_at_once_under_one_key_are_one_and_a_refusal(ingest: Ingest) -> None:
+    await ingest.register()
+    bodies = [{**FEELING, "data": {"score": score, "by": "maya@ours.example"}} for score in (1, 2, 3, 4, 5)]
+    answers = await gather(*(say(ingest, body, Idempotency_Key="k1") for body in bodies))
+    assert sorted(answer.status_code for answer in answers) == [202, 422, 422, 422, 422]
+    [told] = [data["score"] for name, data in await ingest.said() if name == "csm_sentiment_given"]
+    assert answers[told - 1].json() == {"accepted": 1, "duplicates": 0}
 
 
 async def test_cloudevents_structured_is_the_same_thing(ingest: Ingest) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from common.clock import Clock
 from common.db import SessionDep
@@ -64,18 +66,27 @@ async def _idempotency(
 async def _claim(request: Request, session: SessionDep, subject: str, key: str) -> None:
     """Take the key, or answer as before; a twin under way is waited for (its row is locked)."""
     clock: Clock = request.app.state.clock
-    digest = hashlib.sha256(
-        b"\x1f".join([request.method.encode(), request.url.path.encode(), await request.body()])
-    ).hexdigest()
+    content = b"\x1f".join([request.method.encode(), request.url.path.encode(), await request.body()])
+    before = await claim(session, subject, key, content, at=clock.wall())
+    if before is not None:
+        raise before
+
+
+async def claim(session: AsyncSession, subject: str, key: str, content: bytes, *, at: datetime) -> Replayed | None:
+    """Take a key for a request of this content; the answer that was kept, where it was taken for the same before.
+
+    Raises Refused where it was taken for another.
+    """
+    digest = hashlib.sha256(content).hexdigest()
     taken = await session.execute(
         text(
             "INSERT INTO idempotency_keys (subject, key, request_sha256, created_at)"
             " VALUES (:subject, :key, :digest, :now) ON CONFLICT DO NOTHING RETURNING 1"
         ),
-        {"subject": subject, "key": key, "digest": digest, "now": clock.wall()},
+        {"subject": subject, "key": key, "digest": digest, "now": at},
     )
     if taken.first() is not None:
-        return
+        return None
     row = (
         await session.execute(
             text("SELECT request_sha256, status, body FROM idempotency_keys WHERE subject = :subject AND key = :key"),
@@ -84,7 +95,14 @@ async def _claim(request: Request, session: SessionDep, subject: str, key: str) 
     ).one()
     if row.request_sha256 != digest:
         raise Refused("this Idempotency-Key was used for another request", field="Idempotency-Key")
-    raise Replayed(row.status or 200, row.body or b"null")
+    return Replayed(row.status or 200, row.body or b"null")
+
+
+async def release(session: AsyncSession, subject: str, key: str) -> None:
+    """Give a key back: its request was refused, and had no effect."""
+    await session.execute(
+        text("DELETE FROM idempotency_keys WHERE subject = :subject AND key = :key"), {"subject": subject, "key": key}
+    )
 
 
 async def replay(_: Request, error: Exception) -> Response:

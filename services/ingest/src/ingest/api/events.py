@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Annotated, Any
 
 from common.auth import Caller, requires
 from common.contracts.errors import Refused
 from common.contracts.ids import derived_id
-from common.http import PROBLEMS
+from common.db import Database
+from common.http import PROBLEMS, idempotency
 from common.ids import new_id
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response
@@ -102,7 +105,7 @@ async def post_events(
 ) -> Response:
     """Our own form, or CloudEvents 1.0 over HTTP: structured, batch or binary (where id, source and type are needed).
 
-    422 names the index and field of what is wrong.
+    422 names the index and field of what is wrong, or the Idempotency-Key that was used for other events before.
     """
     values = _values(request, await request.body())
     seed = f"{caller.subject}\x1f{idempotency_key}" if idempotency_key is not None else None
@@ -110,10 +113,36 @@ async def post_events(
         items = await asyncio.to_thread(_items, runtime, values, seed)
     else:
         items = _items(runtime, values, seed)
+    if idempotency_key is not None:
+        async with _once(request, runtime, caller.subject, idempotency_key, values):
+            return await _submit(runtime, items)
+    return await _submit(runtime, items)
+
+
+async def _submit(runtime: Runtime, items: list[Item]) -> Response:
     arrival = Arrival(forms.DEFAULT_SOURCE, runtime.clock.now(), items=items, strict=True)
     receipt = await runtime.intake.submit(arrival)
     runtime.book.received(arrival.source, arrival.received_at, receipt)
     return JSONResponse({"accepted": receipt.accepted, "duplicates": receipt.duplicates}, 202)
+
+
+@asynccontextmanager
+async def _once(request: Request, runtime: Runtime, subject: str, key: str, values: list[Any]) -> AsyncIterator[None]:
+    """Holds a key for these events. Raises Refused where others were said under it: they would pass for repeats.
+
+    Committed before they are: events are stored in a transaction that others share, and a repeat has no effect.
+    """
+    database: Database = request.app.state.database
+    content = b"POST\x1f/v1/events\x1f" + bodies.canonical(values)
+    async with database.transaction() as session:
+        before = await idempotency.claim(session, subject, key, content, at=runtime.clock.wall())
+    try:
+        yield
+    except Refused:
+        if before is None:
+            async with database.transaction() as session:
+                await idempotency.release(session, subject, key)
+        raise
 
 
 def _values(request: Request, raw: bytes) -> list[Any]:
