@@ -1,0 +1,94 @@
+"""Which signs begin, go on and end at a moment, and when the next one may by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+from health.domain.evaluate import Feeds, deadlines
+from health.domain.moments import HOUR
+from health.domain.signs.people import unanswered
+from health.domain.signs.sign import Finding, Params, Rhythm, Seen, Sign
+from health.domain.state import ClientState
+
+Key: TypeAlias = tuple[str, str]
+"""(sign, about)."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A version of the definition: which signs are looked for, with which settings, and the rhythm of the tiers."""
+
+    name: str
+    version: int
+    rhythm: Rhythm
+    settings: tuple[tuple[Sign, Params], ...]
+
+    def hours(self, sign: str) -> int | None:
+        """`starts_at` of a sign that counts hours, in seconds; None if it is not looked for."""
+        return next((p["starts_at"] * HOUR for s, p in self.settings if s.name == sign), None)
+
+
+class Watched(NamedTuple):
+    """What came of a look: signs that began, those that go on (as they read now), and the keys of those over."""
+
+    began: list[tuple[Sign, Finding]]
+    goes_on: list[tuple[Sign, Finding]]
+    over: list[Key]
+
+
+def watch(policy: Policy, seen: Seen, on: frozenset[Key], feeds: Feeds | None) -> Watched:
+    """Look for every sign. What rests on a silent source is left as it is: no data is no sign.
+
+    `on`: the signs that are there. `feeds` None: every source counts as heard.
+    """
+    found = Watched([], [], [])
+    silent: dict[str, bool] = {}
+    left = set(on)
+    for sign, params in policy.settings:
+        mine = frozenset(about for name, about in on if name == sign.name)
+        if any(_is_silent(family, seen, feeds, silent) for family in sign.families):
+            left -= {(sign.name, about) for about in mine}
+            continue
+        for finding in sign.find(replace(seen, on=mine) if mine else seen, params):
+            known = finding.about in mine
+            (found.goes_on if known else found.began).append((sign, finding))
+            left.discard((sign.name, finding.about))
+    found.over.extend(sorted(left))
+    return found
+
+
+def _is_silent(family: str, seen: Seen, feeds: Feeds | None, known: dict[str, bool]) -> bool:
+    """Whether a source of this kind of data should have been heard by now, and was not.
+
+    A source that came live but keeps no rhythm that we know of cannot be missed.
+    """
+    sources = seen.state.feeds.get(family)
+    if feeds is None or sources is None:
+        return False
+    if family not in known:
+        known[family] = any(
+            seen.now > deadline and (name in feeds or not sources[name][1])
+            for name, deadline in deadlines(seen.state, family, feeds).items()
+        )
+    return known[family]
+
+
+def next_instant(state: ClientState, now: int, policy: Policy | None) -> int | None:
+    """The next second within the hours of a day at which a sign may begin or end though nothing happens."""
+    if policy is None:
+        return None
+    moments: list[int] = []
+    silence, agenda = policy.hours("client_silent"), policy.hours("agenda_missing")
+    summary = policy.hours("summary_missing")
+    if silence is not None and state.waiting:
+        moments += [asked + silence for asked, _ in unanswered(state, now)]
+    if agenda is not None:
+        for kind, start, sent, _ in state.meetings_planned.values():
+            if sent is None and kind in policy.rhythm.agenda_for:
+                moments += [start - agenda, start]
+    if summary is not None:
+        for kind, held, sent, _ in state.meetings_held.values():
+            if sent is None and kind in policy.rhythm.summary_for:
+                moments.append(held + summary)
+    return min((moment for moment in moments if moment > now), default=None)
