@@ -186,7 +186,7 @@ def _uses(folder: Path, accounts: Accounts, started: dict[str, str], left: Left)
     speaker, people = Usage(SOURCE, started), _People(folder)
     today, users, at = "", dict[str, int](), ""
     with table.named_in_errors():
-        for when, account, feature, quantity in table.rows_in_order("day"):
+        for when, account, feature, quantity in table.rows_in_order("day", day):
             if when != today:
                 today, users = when, people.of(day(when))
                 at = end_of(today)
@@ -209,7 +209,7 @@ class _People:
 
     def __init__(self, folder: Path) -> None:
         self._table = Table(folder, "active_users_daily", ("day", "account_id", "users"))
-        self._days = groupby(self._table.rows_in_order("day"), key=itemgetter(0))
+        self._days = groupby(self._table.rows_in_order("day", day), key=itemgetter(0))
         self._next = next(self._days, None)
 
     def of(self, today: str) -> dict[str, int]:
@@ -230,7 +230,7 @@ def _raw_uses(folder: Path, accounts: Accounts, started: dict[str, str], left: L
     table = Table(folder, "events_small", ("event_time", "account_id", "event_type"))
     speaker, people = Usage(SOURCE, started), _People(folder)
     with table.named_in_errors():
-        for today, rows in groupby(table.rows_in_order("event_time"), key=lambda row: row[0][:10]):
+        for today, rows in groupby(table.rows_in_order("event_time", second), key=lambda row: row[0][:10]):
             uses = [row for row in rows if row[1] in started and today >= started[row[1]]]
             users, last = people.of(day(today)), {account: n for n, (_, account, _) in enumerate(uses)}
             alike: dict[tuple[str, ...], int] = {}

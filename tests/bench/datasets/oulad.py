@@ -148,7 +148,7 @@ def _submissions(folder: Path, students: dict[str, Student], known: set[str], le
     early: list[Timed] = []
     """A presentation's that has not begun; others' rows come before its beginning."""
     with table.named_in_errors():
-        for when, account, assessment, kind, score in table.rows_in_order("event_time"):
+        for when, account, assessment, kind, score in table.rows_in_order("event_time", day):
             student = students.get(account)
             if student is None:
                 if account not in known:

@@ -172,7 +172,7 @@ def _uses(folder: Path, accounts: dict[str, Account], owners: dict[str, str], le
     table = Table(folder, "feature_usage", ("usage_date", "subscription_id", "feature_name", "usage_count", "usage_id"))
     speaker, today, alike = Usage(SOURCE, accounts), "", dict[tuple[str, ...], int]()
     with table.named_in_errors():
-        for when, subscription, feature, quantity, _ in table.rows_in_order("usage_date"):
+        for when, subscription, feature, quantity, _ in table.rows_in_order("usage_date", day):
             if when != today:
                 today, alike = day(when), {}
             account = owners.get(subscription)
@@ -189,7 +189,7 @@ def _tickets(folder: Path, every: dict[str, Account], accounts: dict[str, Accoun
                "satisfaction_score")  # fmt: skip
     table, later = Table(folder, "support_tickets", columns), list[Timed]()
     with table.named_in_errors():
-        for when, account, ticket, closed, priority, minutes, rating in table.rows_in_order("submitted_at"):
+        for when, account, ticket, closed, priority, minutes, rating in table.rows_in_order("submitted_at", day):
             if account not in accounts:
                 if account not in every:
                     left.out(table.file, table.line, NOBODY)

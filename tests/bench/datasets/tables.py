@@ -11,7 +11,7 @@ import heapq
 import pickle
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from functools import cache
@@ -58,10 +58,11 @@ class Table:
                     raise ValueError(f"{len(row)} fields where the header has {width}")
                 yield chosen(row)
 
-    def rows_in_order(self, column: str) -> Iterator[Row]:
-        """The same, ascending in one column; rows that are equal there stay in the order of the file."""
+    def rows_in_order(self, column: str, form: Callable[[str], str]) -> Iterator[Row]:
+        """The same, ascending in one column, all of which has that form (`day`, `second`); those that are equal there
+        stay in the order of the file."""
         key = itemgetter(self._columns.index(column))
-        if self._ascends(key):
+        if self._ascends(key, form):
             yield from self.rows()
             return
         for _, line, row in _sorted((key(row), self.line, row) for row in self.rows()):
@@ -81,14 +82,16 @@ class Table:
             return gzip.open(self.file, "rt", encoding="utf-8", newline="")
         return self.file.open(encoding="utf-8", newline="")
 
-    def _ascends(self, key: itemgetter[str]) -> bool:
-        before = ""
-        for row in self.rows():
-            now = key(row)
-            if now < before:
-                return False
-            before = now
-        return True
+    def _ascends(self, key: itemgetter[str], form: Callable[[str], str]) -> bool:
+        before, ascends = "", True
+        with self.named_in_errors():
+            for row in self.rows():
+                now = key(row)
+                if now != before:
+                    form(now)
+                    ascends = ascends and now > before
+                    before = now
+        return ascends
 
 
 Numbered = tuple[str, int, Row]
