@@ -42,6 +42,8 @@ def band_change(before: Standing | None, result: Evaluation, passed: Evaluation 
     known = before.known_band
     if (before.model, before.model_version) != (result.model.name, result.model.version):
         return Change(before.band, known, Cause.MODEL)
+    if passed is not None and passed.model != result.model:  # another segment or tier, with weights of its own
+        return Change(before.band, known, Cause.MODEL)
     if UNKNOWN in {result.band, before.band} and (result.band == UNKNOWN or known in {None, result.band}):
         return Change(before.band, known, Cause.MISSING_DATA)
     if passed is not None and passed.band_of_score == result.band_of_score:

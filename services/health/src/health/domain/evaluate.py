@@ -17,6 +17,10 @@ SAME_SOURCE_DAYS = 28
 """A source that has been quiet for so long while another brought the same kind of data was replaced by it."""
 CONTINUOUS = DAY
 """A feed is stale after 24 hours, unless its source's rhythm says otherwise."""
+AT_INTERVALS = 35 * DAY
+"""What a tool of ours without a rhythm sends now and then (goals, approvals, milestones) is stale after so long.
+
+Whether it is silent or has nothing to tell cannot be known; of bare use there is something to tell every day."""
 
 
 class Heard(NamedTuple):
@@ -108,6 +112,31 @@ def evaluate(model: Model, state: ClientState, now: int, feeds: Feeds | None, te
     return _conclude(model, now, tuple(measures), tuple(scores), present, fresh, template)
 
 
+def measured_alike(model: Model, other: Model) -> tuple[int | None, ...]:
+    """For each signal of a model the signal of the other that measures the same; for `evaluate_beside`."""
+    places = {(s.fact.name, tuple(sorted(s.params.items()))): nth for nth, s in enumerate(other.signals)}
+    return tuple(places.get((s.fact.name, tuple(sorted(s.params.items())))) for s in model.signals)
+
+
+def evaluate_beside(
+    model: Model, state: ClientState, known: Evaluation, alike: tuple[int | None, ...]
+) -> Evaluation:
+    """The client of `known`, an evaluation of a moment of the past, under another model: what both measure is taken
+    from there (`alike`: see `measured_alike`)."""
+    at = At(known.now, known.now // DAY, known.template)
+    measures = tuple(
+        signal.fact.measure(state, at, signal.params) if place is None else known.measures[place]
+        for signal, place in zip(model.signals, alike, strict=True)
+    )
+    scores = tuple(None if m is None else s.curve(m.value) for s, m in zip(model.signals, measures, strict=True))
+    present = fresh = 0
+    for nth, (signal, measure) in enumerate(zip(model.signals, measures, strict=True)):
+        if measure is not None:
+            present |= 1 << nth
+            fresh |= _is_fresh(signal, measure, state, at, None, {}) << nth
+    return _conclude(model, known.now, measures, scores, present, fresh, known.template)
+
+
 def _conclude(
     model: Model,
     now: int,
@@ -197,6 +226,8 @@ def deadlines(state: ClientState, family: str, feeds: Feeds) -> dict[str, int]:
         heard = feeds.get(name)
         if heard is not None:
             result[name] = max(last, heard.last) + heard.every
+        elif came_live:
+            result[name] = last + (CONTINUOUS if family == "usage" else AT_INTERVALS)
         else:
-            result[name] = (last if came_live else max(last, state.imported or 0)) + CONTINUOUS
+            result[name] = max(last, state.imported or 0) + CONTINUOUS
     return result

@@ -20,6 +20,8 @@ from health.domain.facts import FACTS, Fact
 POINT = 16
 TOP = 100 * POINT
 PER_CENT = 100
+PRIOR = "prior"
+"""The setting of a fact that says what is usual; see `Fact.params`."""
 
 Shares: TypeAlias = tuple[tuple[int, ...], int]
 """Numerators by signal, and the common denominator: the part of the score that each signal makes up."""
@@ -68,6 +70,8 @@ class Signal:
     """For facts that come at intervals (surveys, KPIs): stale when older; None: stale when its source is silent."""
     optional: bool = False
     """Many clients have none of it and are no less known for that: it counts for confidence only when there."""
+    priors: Mapping[str, int] = field(default_factory=dict)
+    """What is usual in a segment, in the fact's scale, where that is not `params["prior"]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,17 @@ class Serves:
     onboarding: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Other weights for the clients of a segment, a tier or both (None: any); per cent, by name."""
+
+    segment: str | None
+    tier: str | None
+    components: Mapping[str, int]
+    signals: Mapping[str, Mapping[str, int]]
+    """Component → signal → weight."""
+
+
 @dataclass(frozen=True)
 class Model:
     """A version of a model. Immutable; results name it."""
@@ -100,10 +115,17 @@ class Model:
     least_confidence: int
     """Per mille; a client below it is not shown in the best band."""
     serves: Serves = Serves()
+    weights: tuple[Weights, ...] = ()
+    variant: str | None = None
+    """The segment and tier (`smb/core`) whose weights and priors these are; None: those for everybody."""
     signals: tuple[Signal, ...] = field(init=False)
     component_of: tuple[int, ...] = field(init=False)
     _shares: dict[int, Shares] = field(init=False, default_factory=dict, repr=False, compare=False)
     _confidence: dict[tuple[int, int], int] = field(init=False, default_factory=dict, repr=False, compare=False)
+    variants: dict[tuple[str | None, str | None], Model] = field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )
+    """Made by `variants` when first asked for."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -200,25 +222,30 @@ def signal(
     params: Mapping[str, float] | None = None,
     within_days: int | None = None,
     optional: bool = False,
+    prior: float | None = None,
+    priors: Mapping[str, float] | None = None,
 ) -> Signal:
-    """A signal by the words of its YAML. Raises Refused with the offending word."""
+    """A signal by the words of its YAML; `prior` and `priors` in the fact's own unit. Raises Refused with the word."""
     known = FACTS.get(fact)
     if known is None:
         raise Refused(f"no fact is called {fact!r}; there are {', '.join(sorted(FACTS))}", field="fact")
-    given = dict(params or {})
-    if unknown := given.keys() - known.params.keys():
-        raise Refused(f"the fact {fact} has no setting {', '.join(sorted(unknown))}", field="params")
+    settings = {**known.params, **_settings(known, params or {})}
+    if (prior is not None or priors) and PRIOR not in known.params:
+        raise Refused(f"the fact {fact} is counted in full: it has no prior", field="priors" if priors else "prior")
+    if prior is not None:
+        if params and PRIOR in params:
+            raise Refused("say the prior once: `prior` in the fact's unit, not `params.prior` too", field="prior")
+        settings[PRIOR] = round(prior * known.scale)
+    usual = {segment: round(value * known.scale) for segment, value in (priors or {}).items()}
+    return Signal(name, known, weight, Curve.of(curve, known.scale), settings, within_days, optional, usual)
+
+
+def _settings(fact: Fact, given: Mapping[str, float]) -> dict[str, int]:
+    if unknown := given.keys() - fact.params.keys():
+        raise Refused(f"the fact {fact.name} has no setting {', '.join(sorted(unknown))}", field="params")
     if any(value != round(value) or value < 0 for value in given.values()):
         raise Refused("settings of facts are whole numbers, 0 or more", field="params")
-    return Signal(
-        name,
-        known,
-        weight,
-        Curve.of(curve, known.scale),
-        {**known.params, **{key: round(value) for key, value in given.items()}},
-        within_days,
-        optional,
-    )
+    return {key: round(value) for key, value in given.items()}
 
 
 def choose(models: Sequence[Model], *, engagement: str | None, onboarding: bool) -> Model:

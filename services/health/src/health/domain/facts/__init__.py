@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from health.domain.facts import financial, outcome, relationship, usage
+from health.domain.facts import (
+    business,
+    engagement,
+    financial,
+    onboarding,
+    outcome,
+    partnership,
+    project,
+    relationship,
+    usage,
+)
 from health.domain.facts.fact import At, Fact, Measure
 
 FACTS: Mapping[str, Fact] = {
-    fact.name: fact for fact in (*usage.FACTS, *outcome.FACTS, *relationship.FACTS, *financial.FACTS)
-}
+    fact.name: fact
+    for family in (
+        usage, outcome, relationship, financial, onboarding, engagement, project, business, partnership,
+    )
+    for fact in family.FACTS
+}  # fmt: skip
 
 __all__ = ["FACTS", "At", "Fact", "Measure"]

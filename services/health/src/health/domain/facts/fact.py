@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -39,7 +39,10 @@ class Fact:
     say: Callable[[int], str]
     scale: int = 1
     params: Params = field(default_factory=dict)
-    """What a model may set, with its defaults (days, counts, in the fact's scale where it is a value)."""
+    """What a model may set, with its defaults: days and counts; `prior` is in the fact's scale.
+
+    A fact that small counts would swing has a `prior`, what is usual for such clients, and beside it how much that
+    weighs: `weight` or `shrink`, counted in what it measures (answers, tickets, days). At 0 it is the plain figure."""
     hourly: bool = False
     """Whether it changes within a UTC day by itself; only a client that keeps us waiting does."""
 
@@ -53,6 +56,17 @@ def own_normal(first: int | None, day: int, *, least_weeks: int = 4) -> int:
         return 0
     weeks = min(12, (day - 27 - first // 86400) // 7)
     return weeks if weeks >= least_weeks else 0
+
+
+def shrunk_mean(answers: Iterable[tuple[int, int, Mark]], at: At, params: Params) -> Measure | None:
+    """Mean of the values (day, value, mark; oldest first) of `window` days, as if `weight` more had been `prior`."""
+    since = at.day - params["window"]
+    within = [answer for answer in answers if answer[0] > since]
+    if not within:
+        return None
+    total = sum(value for _, value, _ in within) + params["prior"] * params["weight"]
+    marks = tuple(mark for _, _, mark in within[-3:])
+    return Measure(total // (len(within) + params["weight"]), within[-1][0], marks)
 
 
 def counted(number: int, one: str, many: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from health.domain.facts.fact import At, Fact, Measure, Params, counted, own_normal, percent
+from health.domain.facts.fact import At, Fact, Measure, Params, counted, own_normal, percent, shrunk_mean
 from health.domain.moments import HOUR
 from health.domain.state import ClientState
 
@@ -17,22 +17,12 @@ FORGOTTEN_AFTER = 30 * 24 * HOUR
 
 def nps(state: ClientState, at: At, params: Params) -> Measure | None:
     """Mean of the last NPS answers of `window` days, 0–10; shrunk towards `prior` as if `weight` had said that."""
-    return _mean_of([(d, v, m) for d, v, _, m, _ in state.surveys.get("nps", ())], at, params, scale=1)
+    return shrunk_mean(((day, value, mark) for day, value, _, mark, _ in state.surveys.get("nps", ())), at, params)
 
 
 def csat(state: ClientState, at: At, params: Params) -> Measure | None:
     """Mean rating of resolved tickets in `window` days, per mille of the scale; shrunk likewise."""
-    return _mean_of([(d, v, m) for d, v, m in state.csats], at, params, scale=1)
-
-
-def _mean_of(answers: list[tuple[int, int, str]], at: At, params: Params, *, scale: int) -> Measure | None:
-    within = [answer for answer in answers if answer[0] > at.day - params["window"]]
-    if not within:
-        return None
-    total = sum(value for _, value, _ in within) + params["prior"] * params["weight"]
-    return Measure(
-        scale * total // (len(within) + params["weight"]), within[-1][0], tuple(mark for _, _, mark in within[-3:])
-    )
+    return shrunk_mean(((day, value, mark) for day, value, mark in state.csats), at, params)
 
 
 def sentiment(state: ClientState, at: At, params: Params) -> Measure | None:
@@ -53,7 +43,7 @@ def sentiment(state: ClientState, at: At, params: Params) -> Measure | None:
 
 
 def ticket_load(state: ClientState, at: At, params: Params) -> Measure | None:
-    """Tickets opened in 28 days against the client's own normal, per mille; `shrink` tickets pull it to 1."""
+    """Tickets opened in 28 days against the client's own normal, per mille; `shrink` tickets pull it to `prior`."""
     weeks = own_normal(state.first, at.day)
     if "ticket" not in state.marks or not weeks:
         return None
@@ -61,8 +51,10 @@ def ticket_load(state: ClientState, at: At, params: Params) -> Measure | None:
     month = bisect_right(opened, at.day - 28)
     recent = len(opened) - month
     earlier = month - bisect_right(opened, at.day - 28 - 7 * weeks)
-    shrink = params["shrink"]
-    value = RATIO * (recent + shrink) * weeks // (4 * earlier + shrink * weeks)
+    normal = 4 * earlier + params["shrink"] * weeks
+    if not normal:
+        return None
+    value = (RATIO * recent + params["shrink"] * params["prior"]) * weeks // normal
     return Measure(min(value, 9 * RATIO), opened[-1] if opened else at.day, (state.marks["ticket"],))
 
 
@@ -120,7 +112,7 @@ FACTS = (
          {"window": 90, "prior": 700, "weight": 2}),
     Fact("sentiment", sentiment, ("support", "conversation"), _say_mood, RATIO,
          {"window": 30, "prior": 100, "weight": 3}),
-    Fact("ticket_load", ticket_load, ("support",), _say_load, RATIO, {"shrink": 2}),
+    Fact("ticket_load", ticket_load, ("support",), _say_load, RATIO, {"shrink": 2, "prior": RATIO}),
     Fact("urgent_tickets", urgent_tickets, ("support",),
          lambda v: f"{counted(v, 'urgent ticket', 'urgent tickets')} open" if v else "no urgent ticket open"),
     Fact("sponsor_and_champion", sponsor_and_champion, ("people",), _say_people, 1, {"new": 60}),

@@ -21,7 +21,7 @@ def days_since_login(state: ClientState, at: At, params: Params) -> Measure | No
 
 
 def active_days_ratio(state: ClientState, at: At, params: Params) -> Measure | None:
-    """Active days in 28 against the client's own earlier 84, per mille; `shrink` days pull small counts to 1."""
+    """Active days in 28 against the client's own earlier 84, per mille; `shrink` days pull small counts to `prior`."""
     weeks = own_normal(state.first, at.day)
     if not weeks:
         return None
@@ -29,8 +29,10 @@ def active_days_ratio(state: ClientState, at: At, params: Params) -> Measure | N
     recent = active_days(state, at.day, 28, 0)
     if not earlier and not recent:
         return None
-    shrink = params["shrink"]
-    value = RATIO * (recent + shrink) * weeks // (4 * earlier + shrink * weeks)
+    normal = 4 * earlier + params["shrink"] * weeks
+    if not normal:
+        return None
+    value = (RATIO * recent + params["shrink"] * params["prior"]) * weeks // normal
     return Measure(min(value, 2 * RATIO), state.active_end, _activity(state))
 
 
@@ -67,16 +69,17 @@ def seat_use(state: ClientState, at: At, params: Params) -> Measure | None:
 
 
 def usage_trend(state: ClientState, at: At, params: Params) -> Measure | None:
-    """Quantity used in 28 days against the 28 before, per mille; `shrink` uses pull small counts to 1."""
+    """Quantity used in 28 days against the 28 before, per mille; `shrink` uses pull small counts to `prior`."""
     if "usage" not in state.marks or state.first is None or at.day - state.first // DAY < 56:
         return None
     recent, before = used(state, at.day, 28, 0), used(state, at.day, 56, 28)
     if not recent and not before:
         return None
     shrink = 100 * params["shrink"]
-    return Measure(
-        min(2 * RATIO, RATIO * (recent + shrink) // (before + shrink)), state.usage_end, (state.marks["usage"],)
-    )
+    if not before + shrink:
+        return None
+    value = (RATIO * recent + shrink * params["prior"]) // (before + shrink)
+    return Measure(min(2 * RATIO, value), state.usage_end, (state.marks["usage"],))
 
 
 def _activity(state: ClientState) -> tuple[str | None, ...]:
@@ -90,10 +93,10 @@ def _say_login(days: int) -> str:
 FACTS = (
     Fact("days_since_login", days_since_login, ("usage",), _say_login),
     Fact("active_days_ratio", active_days_ratio, ("usage",),
-         lambda v: f"active on {percent(v)} of its usual days", RATIO, {"shrink": 3}),
+         lambda v: f"active on {percent(v)} of its usual days", RATIO, {"shrink": 3, "prior": RATIO}),
     Fact("feature_depth", feature_depth, ("usage",),
          lambda v: f"{percent(v)} of the key features in use", RATIO, {"window": 30}),
     Fact("seat_use", seat_use, ("usage",), lambda v: f"{percent(v)} of the seats in use", RATIO),
     Fact("usage_trend", usage_trend, ("usage",),
-         lambda v: f"usage at {percent(v)} of the 28 days before", RATIO, {"shrink": 5}),
+         lambda v: f"usage at {percent(v)} of the 28 days before", RATIO, {"shrink": 5, "prior": RATIO}),
 )  # fmt: skip

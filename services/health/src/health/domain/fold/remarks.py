@@ -40,12 +40,14 @@ def heard_from(state: ClientState, contact_id: str | None, at: Stamp) -> None:
     """A person there spoke, wrote or met with us."""
     if contact_id is not None:
         put(state.spoke, person(contact_id), at.day, SPEAKERS)
+        state.marks["heard"] = at.mark
 
 
 def touched_by(state: ClientState, email: str | None, at: Stamp) -> None:
     """One of us was in touch."""
     if email is not None:
         put(state.ours, person(email.lower()), at.day, OURS)
+        state.marks["touch"] = at.mark
 
 
 def read(state: ClientState, reading: client.Reading | None, at: Stamp) -> None:
