@@ -102,6 +102,8 @@ class Scored(Evaluation):
     """A client was scored: one per client and batch, changed or not."""
 
     TYPE: ClassVar[str] = "csl.health.scored.v1"
+    held: UUID | None = None
+    """The hold that keeps a move for the worse from being said: score, band and components are those said before it."""
 
 
 class BandChanged(Evaluation):
@@ -129,6 +131,109 @@ class MilestoneLate(Data):
     due_at: UtcDatetime
     days_late: Annotated[Count, Field(examples=[3])]
     as_of: UtcDatetime
+    due_at_first: UtcDatetime | None = None
+    """Before anybody rescheduled it."""
+    rescheduled: Annotated[Count, Field(examples=[1])] | None = None
+    """How often it was moved."""
+
+
+class MilestoneDue(Data):
+    """A milestone that is not done comes due in `days_left` days: its owner is reminded."""
+
+    TYPE: ClassVar[str] = "csl.health.milestone_due.v1"
+    TOPIC: ClassVar[str] = TOPIC
+    client_id: UUID
+    mode: Mode = Mode.LIVE
+    milestone: Milestone
+    phase: Phase | None = None
+    owner_email: Email | None = None
+    kpi: Annotated[Identifier, Field(examples=["first automation runs daily"])] | None = None
+    due_at: UtcDatetime
+    days_left: Annotated[Count, Field(examples=[1])]
+    as_of: UtcDatetime
+
+
+class NextMilestone(Value):
+    """What is to be done next: the open milestone that is due first."""
+
+    milestone: Milestone
+    phase: Phase | None = None
+    owner_email: Email | None = None
+    kpi: Annotated[Identifier, Field(examples=["1 required course completed"])] | None = None
+    due_at: UtcDatetime
+
+
+class MilestoneReached(Data):
+    """A milestone was hit, by a rule of the journey map or because somebody said so; it triggers the next step."""
+
+    TYPE: ClassVar[str] = "csl.health.milestone_reached.v1"
+    TOPIC: ClassVar[str] = TOPIC
+    client_id: UUID
+    mode: Mode = Mode.LIVE
+    milestone: Milestone
+    phase: Phase | None = None
+    owner_email: Email | None = None
+    kpi: Annotated[Identifier, Field(examples=["first automation runs daily"])] | None = None
+    kpi_value: Annotated[Number, Field(examples=[1.0])] | None = None
+    due_at: UtcDatetime
+    due_at_first: UtcDatetime
+    """Before anybody rescheduled it."""
+    rescheduled: Annotated[Count, Field(examples=[0])]
+    reached_at: UtcDatetime
+    days_late: Annotated[Count, Field(examples=[0])]
+    """Whole days after its first due time."""
+    next: NextMilestone | None = None
+    as_of: UtcDatetime
+    caused_by: tuple[UUID, ...] = ()
+
+
+class PhaseReason(StrEnum):
+    """Why a client is in another phase than before."""
+
+    RULE = "rule"
+    """What ends the phase before was met: it moved on."""
+    RENEWAL = "renewal"
+    """The journey map brings it back to a phase while its renewal is ahead."""
+    CORRECTED = "corrected"
+    """Facts behind it were withdrawn, merged or set right."""
+    TEMPLATE = "template"
+    """Its journey map is another, without the phase that it was in."""
+    PERSON = "person"
+    """Somebody said so, and why."""
+
+
+class PhaseChanged(Data):
+    """A client is in another phase of its journey, live."""
+
+    TYPE: ClassVar[str] = "csl.health.phase_changed.v1"
+    TOPIC: ClassVar[str] = TOPIC
+    client_id: UUID
+    mode: Mode = Mode.LIVE
+    phase_before: Phase | None = None
+    phase: Phase
+    reason: PhaseReason
+    text: Annotated[Text, Field(examples=["Kick-off & provisioning ended: Access provisioned"])]
+    journey: Annotated[Identifier, Field(examples=["standard"])]
+    journey_version: Annotated[Count, Field(examples=[1])]
+    since: UtcDatetime
+    """When what moved it happened."""
+    by: Annotated[Identifier, Field(examples=["maya@ours.example"])] | None = None
+    """Who said so, where a person did."""
+    as_of: UtcDatetime
+    caused_by: tuple[UUID, ...] = ()
+
+
+class SignKind(StrEnum):
+    """What a sign tells of."""
+
+    EARLY_WARNING = "early_warning"
+    """The client."""
+    ABOUT_US = "about_us"
+    """How we treat the client."""
+    RHYTHM = "rhythm"
+    """What its tier was promised, and is due."""
+    DISAGREEMENT = "disagreement"
+    """Health contradicts risk, money or the CSM's own view."""
 
 
 class Sign(Data):
@@ -142,19 +247,56 @@ class Sign(Data):
     started_at: UtcDatetime
     as_of: UtcDatetime
     caused_by: tuple[UUID, ...] = ()
+    kind: SignKind | None = None
+    about: Annotated[Identifier, Field(examples=["meeting-17"])] | None = None
+    """What tells several of one sign apart: the meeting, or which side is the brighter one."""
+    definition: Annotated[Identifier, Field(examples=["standard"])] | None = None
+    definition_version: Annotated[Count, Field(examples=[1])] | None = None
+    """The definition of signs under which it began or ended."""
 
 
 class SignStarted(Sign):
-    """An early-warning sign began."""
+    """A sign began, and was noticed live: `started_at` says since when it holds, `as_of` when it was noticed."""
 
     TYPE: ClassVar[str] = "csl.health.sign_started.v1"
 
 
 class SignEnded(Sign):
-    """An early-warning sign is over."""
+    """A sign that was published is over."""
 
     TYPE: ClassVar[str] = "csl.health.sign_ended.v1"
     ended_at: UtcDatetime
 
 
-EVENTS: tuple[type[Data], ...] = (Scored, BandChanged, MilestoneLate, SignStarted, SignEnded)
+class ChangesHeld(Data):
+    """One feed or one publication would move too many clients to a worse band at once: that waits for a person.
+
+    Said once a hold; key and subject are the hold's id with `hold:` before it.
+    """
+
+    TYPE: ClassVar[str] = "csl.health.changes_held.v1"
+    TOPIC: ClassVar[str] = TOPIC
+    hold_id: UUID
+    source: Annotated[Identifier, Field(examples=["segment"])] | None = None
+    """The feed that moves them; else it is a publication."""
+    model: Annotated[Identifier, Field(examples=["loop"])] | None = None
+    """The model or journey map that was published, with its version."""
+    model_version: Annotated[Count, Field(examples=[2])] | None = None
+    moved: Annotated[Count, Field(examples=[120])]
+    """Clients that it moved to a worse band so far, those before it was noticed included."""
+    clients: Annotated[Count, Field(examples=[1000])]
+    limit_percent: Annotated[Quantity, Field(examples=[10])]
+    as_of: UtcDatetime
+
+
+EVENTS: tuple[type[Data], ...] = (
+    Scored,
+    BandChanged,
+    MilestoneLate,
+    MilestoneDue,
+    MilestoneReached,
+    PhaseChanged,
+    SignStarted,
+    SignEnded,
+    ChangesHeld,
+)
