@@ -89,7 +89,7 @@ async def test_behaviour_turns_a_client_red_at_once(health: HealthStack, client_
     (change,) = await health.said(BandChanged)
     assert change.data.cause is Cause.BEHAVIOUR
     assert change.data.band in {"amber", "red"}
-    assert any("no sponsor" in move.text for move in change.data.moves)
+    assert any(move.text.startswith("sponsor left on 21 Mar") for move in change.data.moves)
     total = sum(move.delta for move in change.data.moves)
     assert total <= 0
 

@@ -29,7 +29,7 @@ from health.domain.fold.business import RECORD, mrr
 from health.domain.moments import DAY, moment_of, seconds_of
 from health.domain.state import ClientState
 from health.domain.timing import next_look
-from health.domain.why import Move, between
+from health.domain.why import Move, between, published
 from health.repository import Client, Row
 
 LOOK, HISTORY, RESTATE, SWEEP = "look", "history", "restate", "sweep"
@@ -178,12 +178,13 @@ class Scoring:
         """What moved the score since it was last said, as far as the state before these events can tell."""
         if before is None or folded.previous is None or passed is None:
             return []
-        if change.cause is Cause.MODEL or passed.model != result.model:
-            return []
-        model, template = self.book.choice(folded.previous)
-        then = evaluate(model, folded.previous, before.as_of, None, template)
+        model, _ = self.book.choice(folded.previous)
+        if (model.name, model.version) != (before.model, before.model_version):
+            return [published(before, result)]
         kind = Cause.LATE_DATA if change.cause is Cause.LATE_DATA else Cause.BEHAVIOUR
-        return between(then, passed, result, kind=kind, marks=[e.id.hex for e in folded.events])
+        then, now = (folded.previous, before.as_of), (folded.state, result.now)
+        marks = [e.id.hex for e in folded.events]
+        return between(lambda state, _: self.book.choice(state), then, now, kind=kind, marks=marks)
 
     def _tell_late_milestones(self, row: Client, state: ClientState) -> None:
         if row.ended or row.baseline_due or past.ended(state, seconds_of(self.now)):
