@@ -168,5 +168,31 @@ def milestone_late(client_id: UUID, days: int = 3, **more: Any) -> health.Milest
     )
 
 
+def milestone_due(client_id: UUID, **more: Any) -> health.MilestoneDue:
+    said = {"milestone": "first_automation_live", "phase": "first_value", "owner_email": "olga@ours.example"}
+    times = {"due_at": NOW + timedelta(days=1), "days_left": 1, "as_of": NOW}
+    return health.MilestoneDue.model_validate({**said, **times, "client_id": client_id, **more})
+
+
+def milestone_reached(client_id: UUID, **more: Any) -> health.MilestoneReached:
+    said = {"milestone": "first_automation_live", "phase": "first_value", "owner_email": MAYA, "rescheduled": 0}
+    times = {"due_at": NOW, "due_at_first": NOW, "reached_at": NOW - timedelta(hours=2), "days_late": 0, "as_of": NOW}
+    following = {"milestone": "core_training_complete", "owner_email": "olga@ours.example", "kpi": "1 course",
+                 "due_at": NOW + timedelta(days=8)}  # fmt: skip
+    return health.MilestoneReached.model_validate({**said, **times, "next": following, "client_id": client_id, **more})
+
+
+def phase_changed(client_id: UUID, before: str | None = "adoption", **more: Any) -> health.PhaseChanged:
+    said = {"phase": "first_value", "reason": "person", "text": "we start over with them", "by": MAYA}
+    made = {"journey": "standard", "journey_version": 1, "since": NOW, "as_of": NOW, "phase_before": before}
+    return health.PhaseChanged.model_validate({**said, **made, "client_id": client_id, **more})
+
+
+def sign_started(client_id: UUID, sign: str = "client_silent", **more: Any) -> health.SignStarted:
+    said = {"sign": sign, "kind": "early_warning", "text": "no word from them since we asked on 28 Feb, 09:00 UTC"}
+    times = {"started_at": NOW - timedelta(hours=1), "as_of": NOW}
+    return health.SignStarted.model_validate({**said, **times, "client_id": client_id, **more})
+
+
 def feed_silent(source: str = "zendesk") -> feeds.FeedSilent:
     return feeds.FeedSilent(source=source, last_received_at=NOW - timedelta(hours=26), expected_every_seconds=86400.0)

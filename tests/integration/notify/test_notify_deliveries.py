@@ -137,6 +137,28 @@ async def test_a_late_milestone_reminds_its_owner_then_alerts(notify: NotifyStac
     assert {row["recipient"] for row in alerted} == {"olga@ours.example", MAYA}
 
 
+async def test_a_milestone_is_told_to_its_owner_before_it_is_due_and_when_it_is_reached_to_the_owner_of_the_next(
+    notify: NotifyStack, client_id: UUID
+) -> None:
+    await notify.has(client_id)
+    await notify.say(world.milestone_due(client_id), client_id)
+    await notify.say(world.milestone_reached(client_id), client_id)
+    told = {row["rule"]: (row["recipient"], row["channel"]) for row in await notify.deliveries()}
+    assert told == {
+        "milestone_due_soon": ("olga@ours.example", "slack"),
+        "next_milestone": ("olga@ours.example", "slack"),
+    }
+
+
+async def test_a_client_that_goes_back_to_a_phase_is_told_to_its_csm(notify: NotifyStack, client_id: UUID) -> None:
+    await notify.has(client_id)
+    await notify.say(world.phase_changed(client_id, "kickoff"), client_id)
+    assert await notify.deliveries() == []
+    await notify.say(world.phase_changed(client_id), client_id)
+    [row] = await notify.deliveries()
+    assert (row["rule"], row["recipient"]) == ("phase_moved_back", MAYA)
+
+
 async def test_only_critical_blockers_are_alerted(notify: NotifyStack, client_id: UUID) -> None:
     await notify.has(client_id)
     await notify.say(world.blocker("high"), client_id)

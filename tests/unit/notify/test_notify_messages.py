@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
+import yaml
 from common.settings import REPOSITORY_CONFIG
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from notify.domain.card import CARD, Card
 from notify.domain.message import Message, money, number, one_line, span
 from notify.domain.occasion import occasion_of
 from notify.domain.wording import Context, compose
+from notify.domain.wording.scores import SIGN_TITLES
 from notify.repository.queue import Claimed
 
 from tests.support import notify_world as world
@@ -40,6 +42,10 @@ BODIES = {
     "case_closed": world.case_closed(CLIENT),
     "blocker": world.blocker(),
     "milestone_late": world.milestone_late(CLIENT),
+    "milestone_due": world.milestone_due(CLIENT),
+    "milestone_reached": world.milestone_reached(CLIENT),
+    "phase_changed": world.phase_changed(CLIENT),
+    "sign_started": world.sign_started(CLIENT),
 }
 
 
@@ -88,6 +94,42 @@ def test_a_calibrated_risk_is_a_percentage_with_its_threshold() -> None:
     assert message.why == ("Logins fell from 34 to 9 a week since 3 Feb", "The sponsor left on 12 Feb")
     assert message.against == ("Every invoice was paid on time",)
     assert message.notes == ()
+
+
+def test_a_milestone_that_was_moved_says_so_and_when_it_was_due_at_first() -> None:
+    first = world.NOW - timedelta(days=10)
+    message = worded(world.milestone_late(CLIENT, 3, rescheduled=2, due_at_first=first))
+    assert message.title == "Northwind Labs: first automation live is 3 days late"
+    assert message.changed[1].startswith("It was moved 2 times; first it was due ")
+
+
+def test_a_reached_milestone_names_the_next_one_its_owner_and_its_due_time() -> None:
+    message = worded(world.milestone_reached(CLIENT))
+    assert message.title == "Northwind Labs: first automation live is done; next is core training complete"
+    assert message.changed[1].startswith("Next: “core training complete”, due ")
+    assert ("Owner of it", "olga@ours.example") in [(fact.label, fact.value) for fact in message.facts]
+
+
+def test_a_phase_says_from_where_why_and_who() -> None:
+    message = worded(world.phase_changed(CLIENT))
+    assert message.title == "Northwind Labs is in first value"
+    assert message.changed[0].startswith("Phase: adoption → first value, since ")
+    assert message.changed[1:] == ("We start over with them.", f"{world.MAYA} said so.")
+
+
+def test_a_sign_is_told_with_its_sentence_and_since_when() -> None:
+    message = worded(world.sign_started(CLIENT))
+    assert message.title == "Northwind Labs: no answer since we asked"
+    assert message.changed == ("No word from them since we asked on 28 Feb, 09:00 UTC.",)
+    assert message.facts[0].label == "Since"
+    assert worded(world.sign_started(CLIENT, "feedback_stopped")).title == "Northwind Labs: feedback stopped"
+
+
+def test_every_title_of_a_sign_belongs_to_a_shipped_sign() -> None:
+    """Read from the file that names them: notify knows nothing of health's code."""
+    shipped = yaml.safe_load((REPOSITORY_CONFIG / "health" / "signs.yaml").read_text())
+    kinds = ("early_warning", "about_us", "rhythm", "disagreement")
+    assert set(SIGN_TITLES) <= {name for kind in kinds for name in shipped[kind]}
 
 
 def test_uncalibrated_risk_is_signs_and_never_a_percentage() -> None:

@@ -56,6 +56,22 @@ def rule_of(policy: Policy, body: object, **how: object) -> str | None:
         (world.blocker("medium"), None),
         (world.milestone_late(CLIENT, 7), "milestone_late_3_days"),
         (world.milestone_late(CLIENT, 0), "milestone_due"),
+        (world.milestone_due(CLIENT), "milestone_due_soon"),
+        (world.milestone_reached(CLIENT), "next_milestone"),
+        (world.milestone_reached(CLIENT, next=None), None),
+        (world.phase_changed(CLIENT), "phase_moved_back"),
+        (world.phase_changed(CLIENT, "kickoff"), None),
+        (world.phase_changed(CLIENT, None), None),
+        (world.sign_started(CLIENT), "client_silent"),
+        (world.sign_started(CLIENT, "low_satisfaction"), "low_satisfaction"),
+        (world.sign_started(CLIENT, "competitor_mentioned"), "early_warning"),
+        (world.sign_started(CLIENT, "agenda_missing", kind="rhythm", about="m"), "meeting_not_kept"),
+        (world.sign_started(CLIENT, "review_overdue", kind="rhythm"), "about_us"),
+        (world.sign_started(CLIENT, "single_threaded", kind="about_us"), "about_us"),
+        (
+            world.sign_started(CLIENT, "disagrees_with_risk", kind="disagreement", about="health_brighter"),
+            "disagreement",
+        ),
     ],
 )
 def test_the_shipped_rules_say_who_speaks(policy: Policy, body: object, rule: str | None) -> None:

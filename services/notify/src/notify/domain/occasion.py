@@ -10,6 +10,7 @@ from uuid import UUID
 
 from common.contracts import churn, client, escalation, feeds, health
 from common.contracts.base import Data, Event, Origin
+from common.contracts.client.delivery import Phase
 
 RANK = {
     health.Band.GREEN: 3,
@@ -102,9 +103,39 @@ def _step(data: escalation.StepEvent) -> Facts:
     return facts
 
 
-def _milestone(data: health.MilestoneLate) -> Facts:
-    phase = data.phase.value if data.phase else None
-    return {"milestone": data.milestone, "phase": phase, "days_late": data.days_late}
+def _milestone(data: health.MilestoneLate | health.MilestoneDue | health.MilestoneReached) -> dict[str, Any]:
+    facts: dict[str, Any] = {"milestone": data.milestone, "phase": data.phase.value if data.phase else None}
+    if isinstance(data, health.MilestoneDue):
+        return {**facts, "days_left": data.days_left}
+    return {**facts, "days_late": data.days_late}
+
+
+def _reached(data: health.MilestoneReached) -> Facts:
+    return {**_milestone(data), "next": data.next.milestone if data.next else None, "has_next": data.next is not None}
+
+
+PHASES = list(Phase)
+
+
+def _phase(data: health.PhaseChanged) -> Facts:
+    before = data.phase_before
+    return {
+        "phase": data.phase.value,
+        "phase_before": before.value if before else None,
+        "reason": data.reason.value,
+        "back": before is not None and PHASES.index(data.phase) < PHASES.index(before),
+    }
+
+
+def _owner(data: Data) -> str | None:
+    """Who owns what is to be done: of a milestone that was reached, the next one."""
+    if isinstance(data, health.MilestoneReached) and data.next is not None:
+        return data.next.owner_email
+    return getattr(data, "owner_email", None)
+
+
+def _sign(data: health.SignStarted) -> Facts:
+    return {"sign": data.sign, "kind": data.kind.value if data.kind else None, "about": data.about}
 
 
 def _blocker(data: client.BlockerLogged) -> Facts:
@@ -118,7 +149,10 @@ def _feed(data: feeds.Feed) -> Facts:
 READS: Mapping[type[Data], _Read] = {
     health.BandChanged: _Read("band_changed", _band),
     health.MilestoneLate: _Read("milestone_late", _milestone),
-    health.SignStarted: _Read("sign_started", lambda data: {"sign": data.sign}),
+    health.MilestoneDue: _Read("milestone_due_soon", _milestone),
+    health.MilestoneReached: _Read("milestone_reached", _reached),
+    health.PhaseChanged: _Read("phase_changed", _phase),
+    health.SignStarted: _Read("sign_started", _sign),
     churn.FlagRaised: _Read("flag_raised", _flag),
     churn.FlagCleared: _Read("flag_cleared", lambda data: {**_flag(data), "reason": data.reason}),
     churn.FlagOverridden: _Read("flag_overridden", _flag),
@@ -150,7 +184,7 @@ def occasion_of(event: Event[Any]) -> Occasion | None:
         client_id=None if isinstance(data, feeds.Feed) else event.client_id,
         facts=read.facts(data),
         case_id=getattr(data, "case_id", None),
-        owner=getattr(data, "owner_email", None),
+        owner=_owner(data),
         case_csm=getattr(data, "csm_email", None),
         case_sponsor=getattr(data, "executive_sponsor_email", None),
     )

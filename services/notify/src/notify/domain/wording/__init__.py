@@ -11,7 +11,7 @@ from common.contracts import churn, client, escalation, feeds, health
 from notify.domain.message import Button, Message, one_line
 from notify.domain.occasion import Occasion
 from notify.domain.rules import Rule
-from notify.domain.wording import cases, risk, scores, work
+from notify.domain.wording import cases, journeys, risk, scores, work
 from notify.domain.wording.context import Context, about, links_of
 
 __all__ = ["BUTTONS", "WORDS", "Context", "compose"]
@@ -37,7 +37,10 @@ def compose(rule: Rule, occasion: Occasion, context: Context, notes: tuple[str, 
 
 WORDS: Mapping[type, Callable[[Any, Context], Message]] = {
     health.BandChanged: scores.band_changed,
-    health.MilestoneLate: scores.milestone_late,
+    health.MilestoneLate: journeys.milestone_late,
+    health.MilestoneDue: journeys.milestone_due,
+    health.MilestoneReached: journeys.milestone_reached,
+    health.PhaseChanged: journeys.phase_changed,
     health.SignStarted: scores.sign_started,
     churn.FlagRaised: risk.flag_raised,
     churn.FlagCleared: risk.flag_cleared,

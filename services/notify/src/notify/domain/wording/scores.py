@@ -1,4 +1,4 @@
-"""Words for what health says: bands, milestones, signs."""
+"""Words for what health says of scores: bands and signs."""
 
 from __future__ import annotations
 
@@ -53,17 +53,26 @@ def _weakest(components: tuple[health.Component, ...]) -> tuple[str, ...]:
     return tuple(f"{spoken(c.name).capitalize()} stands at {number(c.score or 0)}" for c in scored[:2])
 
 
-def milestone_late(data: health.MilestoneLate, context: Context) -> Message:
-    what = spoken(data.milestone)
-    late = f"{data.days_late} day{'s' if data.days_late != 1 else ''} late" if data.days_late else "due now"
-    changed = [f"“{what}” was due {moment(data.due_at, context.tz)} and is not done."]
-    facts = [Fact("Owner", data.owner_email)] if data.owner_email else []
-    if data.kpi:
-        facts.append(Fact("Done means", data.kpi))
-    if data.phase:
-        facts.append(Fact("Phase", spoken(data.phase)))
-    return worded(context, f"{name_of(context)}: {what} is {late}", changed=tuple(changed), facts=tuple(facts))
+SIGN_TITLES = {
+    "client_silent": "no answer since we asked",
+    "low_satisfaction": "a dissatisfied answer",
+    "agenda_missing": "a meeting without an agenda",
+    "summary_missing": "a meeting without a summary",
+    "disagrees_with_risk": "health and risk disagree",
+    "disagrees_with_money": "health and money disagree",
+    "disagrees_with_csm": "health and your own view disagree",
+    "only_reactive": "we are in touch only when they come to us",
+    "single_threaded": "we know only one person there",
+    "key_contact_changed": "a key person changed",
+    "score_falling": "the score has been falling for months",
+    "usage_dip": "usage fell suddenly",
+    "budget_cut": "their budget is frozen or cut",
+    "lawyers_in_small_matters": "lawyers in a small matter",
+}
+"""Where the sign's own name, spoken, says too little."""
 
 
 def sign_started(data: health.SignStarted, context: Context) -> Message:
-    return worded(context, f"{name_of(context)}: {spoken(data.sign)}", changed=(data.text,))
+    what = SIGN_TITLES.get(data.sign, spoken(data.sign))
+    since = Fact("Since", moment(data.started_at, context.tz))
+    return worded(context, f"{name_of(context)}: {what}", changed=(f"{sentence(data.text)}.",), facts=(since,))
