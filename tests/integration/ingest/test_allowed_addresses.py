@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from common.process import _uvicorn_config
 from ingest.config import Source
+from ingest.main import build
+from loopctl.paths import REPOSITORY
 from pydantic import ValidationError
 
-from tests.integration.ingest.conftest import Ingest, start, stop
+from tests.integration.ingest.conftest import Ingest, settings_for, start, stop
 
 EVENT = {"type": "page", "userId": "u1"}
 
@@ -75,16 +79,23 @@ def test_a_network_that_is_none_is_refused_at_start() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trusted", "proxy", "status"),
+    ("trusted", "proxy", "told", "status"),
     [
-        ("10.0.0.0/8", "10.1.2.3", 202),
-        ("10.0.0.0/8,192.0.2.1", "192.0.2.1", 202),
-        ("127.0.0.1", "10.1.2.3", 401),
-        ("10.0.0.0/8", "198.51.100.1", 401),
+        ("10.0.0.0/8", "10.1.2.3", "203.0.113.9", 202),
+        ("10.0.0.0/8,192.0.2.1", "192.0.2.1", "203.0.113.9", 202),
+        ("127.0.0.1", "10.1.2.3", "203.0.113.9", 401),
+        ("10.0.0.0/8", "198.51.100.1", "203.0.113.9", 401),
+        # what the sender itself wrote stands before what the proxy saw, and counts for nothing
+        ("10.0.0.0/8", "10.1.2.3", "203.0.113.9, 198.51.100.1", 401),
+        ("10.0.0.0/8", "10.1.2.3", "198.51.100.1, 203.0.113.9", 202),
+        ("10.0.0.0/8", "10.1.2.3", "198.51.100.1, 203.0.113.9, 10.9.9.9", 202),
+        ("10.0.0.0/8", "10.1.2.3", "203.0.113.9:4711", 202),
+        ("10.0.0.0/8", "10.1.2.3", "nobody", 401),
+        ("10.0.0.0/8", "203.0.113.9", "198.51.100.1", 202),
     ],
 )
 async def test_behind_a_proxy_the_senders_address_is_what_a_trusted_proxy_says(
-    service_database: Any, trusted: str, proxy: str, status: int
+    service_database: Any, trusted: str, proxy: str, told: str, status: int
 ) -> None:
     """Through uvicorn's own middleware, as the process is configured: a stranger's X-Forwarded-For opens nothing."""
     own = await start(service_database("ingest"), forwarded_allow_ips=trusted)
@@ -93,7 +104,20 @@ async def test_behind_a_proxy_the_senders_address_is_what_a_trusted_proxy_says(
         config.load()
         allow(own, "203.0.113.0/24")
         from_address(own, proxy, config.loaded_app)
-        answer = await own.webhook("segment", EVENT, {"x-forwarded-for": "203.0.113.9"})
+        answer = await own.webhook("segment", EVENT, {"x-forwarded-for": told})
         assert answer.status_code == status
     finally:
         await stop(own)
+
+
+@pytest.mark.parametrize("trusted", ["*", "0.0.0.0/0"])
+def test_an_allow_list_that_anybody_could_pass_does_not_start(tmp_path: Path, trusted: str) -> None:
+    """Who believes anybody's X-Forwarded-For lets senders choose their addresses."""
+    shutil.copytree(REPOSITORY / "deploy" / "config", tmp_path / "config")
+    settings = settings_for("postgresql://unused", config_dir=tmp_path / "config", forwarded_allow_ips=trusted)
+    build(settings)
+    (tmp_path / "config" / "sources" / "segment.yaml").write_text(
+        "vendor: segment\nallow_addresses: [203.0.113.0/24]\n"
+    )
+    with pytest.raises(ValueError, match="segment keep nobody out: name your proxies"):
+        build(settings)

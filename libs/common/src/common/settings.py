@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOCAL_JWT_SECRET = "local-development-secret-never-for-production"  # noqa: S105  (refused in production below)
@@ -46,6 +47,22 @@ class ServiceSettings(BaseSettings):
     kill_at: str = ""
     """Crash tests only: `<point>` or `<point>:<nth>`; the process kills itself there (see common.failpoints)."""
 
+    @property
+    def believes_anybody(self) -> bool:
+        """Whether every sender may choose its own address by X-Forwarded-For."""
+        return any(part == "*" or ip_network(part).prefixlen == 0 for part in _parts(self.forwarded_allow_ips))
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _addresses_or_networks(cls, value: str) -> str:
+        """What is neither would be compared as a name and never fit."""
+        for part in [] if value == "*" else _parts(value):
+            try:
+                ip_network(part)
+            except ValueError as error:
+                raise ValueError(f"forwarded_allow_ips: {error}") from error
+        return value
+
     @model_validator(mode="after")
     def _fit_for_production(self) -> Self:
         if self.environment != "production":
@@ -58,3 +75,7 @@ class ServiceSettings(BaseSettings):
         if self.kill_at:
             raise ValueError("kill_at is for crash tests, not for production")
         return self
+
+
+def _parts(hosts: str) -> list[str]:
+    return [part.strip() for part in hosts.split(",")]

@@ -37,6 +37,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
     clock = clock or make_clock(settings)
     database = make_database(settings, "ingest")
     sources = load_sources(settings.config_dir)
+    _need_known_proxies(settings, sources)
     reader = make_reader(settings.config_dir)
     readers = Readers(settings.config_dir, reader, settings.import_processes)
     shared = load_shared_domains(settings.config_dir)
@@ -72,6 +73,16 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
         on_start=[secrets.load],
         on_stop=[book.write, enricher.close],
     )
+
+
+def _need_known_proxies(settings: Settings, sources: Mapping[str, Source]) -> None:
+    """Raises ValueError where an allow-list would compare an address that the sender chose."""
+    listed = [name for name, source in sources.items() if source.allow_addresses]
+    if listed and settings.believes_anybody:
+        raise ValueError(
+            "forwarded_allow_ips believes anybody's X-Forwarded-For, so that the allow_addresses of"
+            f" {', '.join(listed)} keep nobody out: name your proxies"
+        )
 
 
 def _enricher(
