@@ -50,8 +50,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 
 CONTENT: Mapping[str, Mapping[str, Rows]] = {
     "fightchurn": {
-        # 1 goes up a plan, renews two days late, and leaves; 2 stays past what is known; 3 drops an add-on
-        "accounts": [[1, "web", "NY"], [2, "appstore1", ""], [3, "web", "CA"]],
+        # 1 goes up a plan, renews two days late, and leaves; 2 stays past what is known; 3 drops an add-on; 4 comes
+        "accounts": [[1, "web", "NY"], [2, "appstore1", ""], [3, "web", "CA"], [4, "web", "TX"]],
         "subscriptions": [
             [1, "basic", "2023-01-01", "2023-02-01", 100, 5, "users", 1, 0],
             [1, "standard", "2023-02-01", "2023-03-01", 500, 25, "users", 1, 0],
@@ -59,11 +59,13 @@ CONTENT: Mapping[str, Mapping[str, Rows]] = {
             [2, "basic", "2023-01-15", "2023-04-15", 90.5, 5, "users", 3, 0.1],
             [3, "basic", "2023-01-10", "2023-05-10", 100, 5, "users", 4, 0],
             [3, "meetings", "2023-01-10", "2023-02-10", 300, 5000, "schedule_meeting", 1, 0],
+            [4, "basic", "2023-02-20", "2023-08-20", 100, 5, "users", 6, 0],
         ],
         "churn_labels": [
             [1, "2023-01-01", "2023-04-03", 1, "2023-04-03"],
             [2, "2023-01-15", "2023-04-15", 0, ""],
             [3, "2023-01-10", "2023-05-10", 0, ""],
+            [4, "2023-02-20", "2023-08-20", 0, ""],
         ],
         "usage_daily": [
             [1, "2023-01-01", "search", 7, ""],

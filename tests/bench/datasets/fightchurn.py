@@ -30,7 +30,7 @@ from datetime import date
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
@@ -64,7 +64,7 @@ def convert(folder: Path, given: argparse.Namespace, left: Left) -> Iterator[str
     every = _accounts(folder)
     terms = _terms(folder, every, left)
     known_until = _known_until(folder, terms)
-    until = given.until or known_until
+    until = min(given.until or known_until, known_until)
     chosen = list(_raw_accounts(folder)) if given.raw else list(every)
     accounts = {account: every[account] for account in islice(filter(terms.__contains__, chosen), given.clients)}
     started = {account: terms[account][0].start for account in accounts}
@@ -112,9 +112,9 @@ def _known_until(folder: Path, terms: Terms) -> str:
     """The last day on which the folder can tell who left; its labels must agree with its terms."""
     table = Table(folder, "churn_labels", ("account_id", "last_paid_to", "churned", "churn_date"))
     latest = max((term.start for own in terms.values() for term in own), default="")
+    stayed: list[tuple[int, str, str]] = []
     with table.named_in_errors():
-        rows = [(table.line, *row) for row in table.rows()]
-        for table.line, account, paid_to, churned, churn_date in rows:
+        for account, paid_to, churned, churn_date in table.rows():
             left_on = day(churn_date) if one_of(churned, ("0", "1")) == "1" else ""
             if account not in terms:
                 continue
@@ -122,9 +122,12 @@ def _known_until(folder: Path, terms: Terms) -> str:
                 raise ValueError(f"account {account} is paid until {paid_to}, but its terms are not")
             if left_on not in ("", paid_to):
                 raise ValueError(f"account {account} left on {left_on}, but is paid until {paid_to}")
+            if not left_on:
+                stayed.append((table.line, account, paid_to))
             latest = max(latest, left_on)
-        for table.line, account, paid_to, churned, _ in rows:
-            if account in terms and churned == "0" and paid_to <= latest:
+        for line, account, paid_to in stayed:
+            if paid_to <= latest:
+                table.line = line
                 raise ValueError(f"account {account} has not left, but is paid only until {paid_to}")
     return latest
 
@@ -170,7 +173,8 @@ def _priced(
     changed = [unit for unit, terms in now.items() if paid.get(unit) != terms]
     for unit in sorted(changed, key=lambda unit: (paid.get(unit, (0, 0))[0] - now[unit][0], unit)):
         amount, quantity = now[unit]
-        data = {"subscription_id": f"{account}:{unit}", "status": "active" if amount or quantity else "canceled"}
+        status = "active" if amount or quantity else "canceled"
+        data: dict[str, Any] = {"subscription_id": f"{account}:{unit}", "status": status}
         if unit in paid:
             data["mrr_before"] = usd(paid[unit][0])
         data["mrr_after"] = usd(amount)

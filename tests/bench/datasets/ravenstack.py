@@ -16,10 +16,11 @@ before their subscription or before the account's sign-up.
                   contract_renewed, which takes the notice back; nothing else about its subscriptions is touched, though
                   most of them go on after a churn event
 
-Not used, since they tell the end or an unknown moment: churn_flag, upgrade_flag, downgrade_flag, is_reactivation,
-escalation_flag, preceding_*; plan_tier, seats and is_trial of accounts. Not mapped: country, referral_source, billing
-frequency, duration and errors of uses, refunds. Amounts are US dollars. No contract start is claimed, so that no
-onboarding is planned. Credit: River @ Rivalytics.
+Nothing is said of what came after the last day of a sign-up, subscription or churn event (2024-12-31), since of later
+days it is not known who left. Not used, since they tell the end or an unknown moment: churn_flag, upgrade_flag,
+downgrade_flag, is_reactivation, escalation_flag, preceding_*; plan_tier, seats and is_trial of accounts. Not mapped:
+country, referral_source, billing frequency, duration and errors of uses, refunds. Amounts are US dollars. No contract
+start is claimed, so that no onboarding is planned. Credit: River @ Rivalytics.
 """
 
 from __future__ import annotations
@@ -90,8 +91,9 @@ def convert(folder: Path, given: argparse.Namespace, left: Left) -> Iterator[str
     for account, record in accounts.items():
         at = start_of(record.signed_up)
         yield Speaker(SOURCE, account).registered(at, name=record.name, industry=record.industry)[1]
+    limit = start_of(given.until) if given.until else end_of(_last_day(every, subscriptions, departures))
     for time, line in heapq.merge(*streams, key=itemgetter(0)):
-        if given.until and time > start_of(given.until):
+        if time > limit:
             return
         yield line
 
@@ -134,6 +136,16 @@ def _departures(folder: Path, accounts: dict[str, Account], left: Left) -> dict[
             else:
                 left.out(table.file, table.line, NOBODY)
     return found
+
+
+def _last_day(
+    accounts: dict[str, Account], subscriptions: dict[str, list[Subscription]], departures: dict[str, list[Departure]]
+) -> str:
+    """The last day of which the folder can tell who left."""
+    days = [record.signed_up for record in accounts.values()]
+    days += [day for own in subscriptions.values() for s in own for day in (s.start, s.ends) if day]
+    days += [left.day for own in departures.values() for left in own]
+    return max(days, default="")
 
 
 def _story(account: str, subscriptions: list[Subscription], departures: list[Departure]) -> list[Timed]:

@@ -61,7 +61,7 @@ class Table:
     def rows_in_order(self, column: str, form: Callable[[str], str]) -> Iterator[Row]:
         """The same, ascending in one column, all of which has that form (`day`, `second`); those that are equal there
         stay in the order of the file."""
-        key = itemgetter(self._columns.index(column))
+        key: Callable[[Row], str] = itemgetter(self._columns.index(column))
         if self._ascends(key, form):
             yield from self.rows()
             return
@@ -82,7 +82,7 @@ class Table:
             return gzip.open(self.file, "rt", encoding="utf-8", newline="")
         return self.file.open(encoding="utf-8", newline="")
 
-    def _ascends(self, key: itemgetter[str], form: Callable[[str], str]) -> bool:
+    def _ascends(self, key: Callable[[Row], str], form: Callable[[str], str]) -> bool:
         before, ascends = "", True
         with self.named_in_errors():
             for row in self.rows():

@@ -134,6 +134,7 @@ def test_fightchurn_tells_a_dropped_add_on_and_nothing_behind_what_its_labels_kn
     assert told(printed, "2", "contract_cancelled") == []
     assert [at for at, _, _ in told(printed, "2", "usage_recorded")] == ["2023-04-02T23:59:59Z"]
     assert max(e["time"] for e in printed) == "2023-04-03T00:00:00Z"
+    assert printed == events("fightchurn", tmp_path, until="2023-06-01")
 
 
 def test_fightchurn_counts_a_days_people_once(tmp_path: Path) -> None:
@@ -232,6 +233,12 @@ def test_ravenstack_tells_tickets_step_by_step_and_each_use(tmp_path: Path) -> N
     ]  # fmt: skip
     assert [at for at, _, _ in told(printed, "A-1", "usage_recorded")] == ["2023-02-05T23:59:59Z"] * 2
     assert told(printed, "A-2", "usage_recorded")[0][0] == "2023-05-20T23:59:59Z"
+
+
+def test_ravenstack_ends_with_the_last_day_of_which_departures_are_known(tmp_path: Path) -> None:
+    later = [*CONTENT["ravenstack"]["feature_usage"], ["U-9", "S-3", "2023-09-10", "feature_2", 4, 100, 0, "False"]]
+    printed = events("ravenstack", write(tmp_path, "ravenstack", {"feature_usage": later}))
+    assert max(e["time"] for e in printed) == "2023-09-09T23:59:59Z"
 
 
 @pytest.mark.parametrize("data", EVERY)
