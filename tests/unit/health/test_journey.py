@@ -9,10 +9,12 @@ from common.contracts import client
 from common.errors import Refused
 from health import definitions
 from health.domain import journey
+from health.domain import state as states
 from health.domain.fold import fold
 from health.domain.moments import moment_of, seconds_of
+from hypothesis import given
 
-from tests.support.health_world import CONFIG, JOURNEY, day, event, order, registered, steady
+from tests.support.health_world import CONFIG, JOURNEY, day, event, lives, order, registered, steady
 
 
 def items(*events):
@@ -20,7 +22,7 @@ def items(*events):
 
 
 def late(events, after, until):
-    found = journey.late_between(fold(sorted(events, key=order)), JOURNEY, seconds_of(after), seconds_of(until))
+    found = journey.notices_between(fold(sorted(events, key=order)), JOURNEY, seconds_of(after), seconds_of(until))
     return [(item.name, days) for _, days, item in found]
 
 
@@ -68,10 +70,10 @@ def test_a_contract_older_than_45_days_at_first_sight_gets_no_onboarding_milesto
     assert "kickoff_meeting" in items(registered(contract_started_on="2025-11-25"))
 
 
-def test_a_milestone_is_late_at_0_3_and_7_days_each_told_once():
+def test_a_milestone_is_told_of_the_day_before_and_is_late_at_0_3_and_7_days_each_once():
     told = [late([registered()], day(n).replace(hour=0), day(n + 1).replace(hour=0)) for n in range(12)]
     steps = [(n + 1, days) for n, found in enumerate(told) for name, days in found if name == "kickoff_meeting"]
-    assert steps == [(4, 0), (7, 3), (11, 7)]
+    assert steps == [(3, -1), (4, 0), (7, 3), (11, 7)]
 
 
 def test_after_a_long_absence_only_the_latest_step_is_told():
@@ -120,14 +122,103 @@ def test_renewals_come_again():
     assert item.done is None
 
 
-def test_standing():
-    state = fold([registered()])
-    plan = journey.plan(state, JOURNEY)
-    at = {n: seconds_of(day(n)) for n in (1, 5, 30)}
-    assert journey.standing(plan, at[1], critical_blocker=False) == "on_track"
-    assert journey.standing(plan, at[5], critical_blocker=False) == "behind"
-    assert journey.standing(plan, at[30], critical_blocker=False) == "stuck"
-    assert journey.standing(plan, at[1], critical_blocker=True) == "stuck"
+def standing(at, *blockers):
+    said = [event(client.BlockerLogged.model_validate(b), day(1), "csm", nth=n) for n, b in enumerate(blockers)]
+    state = fold(sorted([registered(), *said], key=order))
+    found = journey.obstacles(journey.plan(state, JOURNEY), state.blockers, seconds_of(at))
+    return journey.standing(found), [(one.kind, one.name, one.days, one.stuck) for one in found]
+
+
+def test_a_client_is_on_track_behind_or_stuck_and_says_why():
+    assert standing(day(1)) == ("on_track", [])
+    assert standing(day(5)) == ("behind", [("milestone", "kickoff_meeting", 1, False)])
+    word, why = standing(day(30))
+    assert word == "stuck"
+    assert why[0] == ("milestone", "kickoff_meeting", 26, True)
+    assert [name for _, name, _, _ in why] == [
+        "kickoff_meeting", "access_provisioned", "data_import_complete", "first_automation_live",
+        "core_training_complete",
+    ]  # fmt: skip
+
+
+def test_a_critical_blocker_alone_makes_a_client_stuck():
+    blocker = {"blocker_id": "b1", "kind": "missing_assets", "severity": "critical"}
+    assert standing(day(3), blocker) == ("stuck", [("blocker", "b1", 2, True)])
+    assert standing(day(3), {**blocker, "severity": "high"}) == ("on_track", [])
+
+
+def punctual(*events, at):
+    state = fold(sorted([registered(), *events], key=order))
+    return journey.punctuality(state, JOURNEY, seconds_of(at), 0)
+
+
+def moved(milestone, to, at):
+    return event(
+        client.MilestoneRescheduled.model_validate({"milestone": milestone, "due_after": to}), at, "csm", nth=to
+    )
+
+
+def test_moving_a_milestone_on_does_not_make_it_punctual():
+    done = event(client.MilestoneCompleted(milestone="data_import_complete"), day(9), "csm")
+    in_time = event(client.MilestoneCompleted(milestone="data_import_complete"), day(6), "csm")
+    move = moved("data_import_complete", "2026-01-20T00:00:00Z", day(5))
+    kickoff_and_access_are_late_too = 3
+    assert punctual(in_time, at=day(10)) == (kickoff_and_access_are_late_too, 2)
+    assert punctual(move, done, at=day(10)) == (kickoff_and_access_are_late_too, 1)
+    assert punctual(move, at=day(10)) == (kickoff_and_access_are_late_too, 1)
+    assert punctual(at=day(10)) == (kickoff_and_access_are_late_too, 0)
+
+
+def test_planning_again_for_another_time_counts_as_moving():
+    def planned(due, at):
+        said = {"milestone": "sso_live", "phase": "adoption", "owner_email": "omar@ours.example", "kpi": "all by SSO"}
+        return event(client.MilestonePlanned.model_validate({**said, "due_at": due}), at, "csm")
+
+    first, again = planned("2026-02-10T12:00:00Z", day(5)), planned("2026-02-20T12:00:00Z", day(6))
+    item = items(registered(), first, again)["sso_live"]
+    assert (moment_of(item.due_first).day, moment_of(item.due).day, item.rescheduled) == (10, 20, 1)
+
+
+def test_the_milestones_of_a_renewed_term_are_kept_and_those_of_the_next_begin_open():
+    review = event(client.MeetingHeld(meeting_id="qbr", kind="qbr", attended=()), day(290), "hubspot")
+    late = moved("renewal_signed", "2027-01-20T00:00:00Z", day(340))
+    renewal = client.ContractRenewed.model_validate({"starts_on": "2027-01-05", "ends_on": "2028-01-05"})
+    signed = event(renewal, day(375), "hubspot")
+    state = fold(sorted([registered(), review, late, signed], key=order))
+    before = {item.name: item for item in journey.last_term(state, JOURNEY)}
+    assert moment_of(before["value_review"].done) == day(290)
+    assert moment_of(before["renewal_signed"].done) == day(375)
+    assert moment_of(before["renewal_signed"].due).date().isoformat() == "2027-01-20"
+    now = {item.name: item for item in journey.plan(state, JOURNEY)}
+    assert moment_of(now["renewal_signed"].due).date().isoformat() == "2028-01-06"
+    assert (now["renewal_signed"].rescheduled, now["renewal_signed"].done, now["value_review"].done) == (0, None, None)
+    assert before["renewal_signed"].key != now["renewal_signed"].key
+
+
+def test_a_first_kpi_value_says_when_the_automation_went_live_not_the_latest_one():
+    reported = [event(client.KpiReported(kpi="hours", value=1.0), day(n), "csm") for n in (8, 20, 40)]
+    assert moment_of(items(registered(), *reported)["first_automation_live"].done) == day(8)
+
+
+@given(lives())
+def test_every_milestone_has_an_owner_a_kpi_and_a_due_time_and_keeps_its_first(life):
+    state = fold(life)
+    firsts = {}
+    for item in journey.plan(state, JOURNEY):
+        assert item.owner
+        assert item.kpi
+        firsts[item.name] = item.due_first
+    move = moved("hand_off", "2026-06-01T00:00:00Z", day(201))
+    again = {item.name: item for item in journey.plan(fold([*life, move]), JOURNEY)}
+    assert {name: item.due_first for name, item in again.items()} == firsts
+    assert again["hand_off"].rescheduled == 1
+
+
+@given(lives())
+def test_the_plan_is_a_function_of_the_facts_alone(life):
+    state = fold(life)
+    once, twice = journey.plan(state, JOURNEY), journey.plan(fold(life), JOURNEY)
+    assert once == twice == journey.plan(states.load(states.dump(state)), JOURNEY)
 
 
 @pytest.mark.parametrize(

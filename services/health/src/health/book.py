@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from health.domain import past
-from health.domain.journey import EMPTY, Template
+from health.domain.journey import EMPTY, Template, segment_key
 from health.domain.model import Model, choose
+from health.domain.signs import Policy
 from health.domain.state import ClientState
+from health.domain.variants import serving
 
 
 @dataclass(frozen=True)
@@ -16,17 +19,32 @@ class Book:
 
     models: tuple[Model, ...]
     journeys: tuple[Template, ...]
+    signs: Policy | None = None
 
     def model_for(self, state: ClientState) -> Model:
-        """Raises LookupError while no model is published."""
-        return choose(self.models, engagement=state.profile.get("engagement"), onboarding=past.onboarding(state))
+        """The model, with the weights and priors of the client's segment and tier. Raises LookupError while none is
+        published."""
+        profile = state.profile
+        model = choose(self.models, engagement=profile.get("engagement"), onboarding=past.onboarding(state))
+        return serving(model, profile)
 
     def journey_for(self, state: ClientState) -> Template:
         """The segment's own journey map, else the one for all."""
-        segment = state.profile.get("segment")
-        own = [template for template in self.journeys if segment in template.segments]
-        general = [template for template in self.journeys if not template.segments]
-        return next(iter([*own, *general]), EMPTY)
+        return self.journey_of(state.profile.get("segment"))
+
+    def journey_of(self, segment: str | None) -> Template:
+        """Segments are compared as `segment_key` writes them: CRMs spell them in many ways."""
+        general = self._journeys.get("", EMPTY)
+        return general if segment is None else self._journeys.get(segment_key(segment), general)
+
+    @cached_property
+    def _journeys(self) -> dict[str, Template]:
+        """By segment; "" is the one for all others. Should two claim one, the first by name has it."""
+        found: dict[str, Template] = {}
+        for template in self.journeys:
+            for key in map(segment_key, template.segments or ("",)):
+                found.setdefault(key, template)
+        return found
 
     def choice(self, state: ClientState) -> tuple[Model, Template]:
         """What serves a client as it is, or was."""

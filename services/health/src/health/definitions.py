@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 
 import yaml
 from common.errors import Refused
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from health.domain import journey
+from health.domain import hits, journey, variants
 from health.domain import model as models
 from health.domain.journey import Template
 from health.domain.model import POINT, Model
 
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
+Segment = Annotated[str, Field(min_length=1, max_length=100)]
+Tier = Literal["strategic", "core", "standard"]
+Share = Annotated[int, Field(gt=0, le=100)]
 Point = tuple[float, float]
 
 
@@ -35,6 +38,8 @@ class SignalSpec(_Spec):
     params: dict[Word, float] = {}
     fresh_within_days: Annotated[int, Field(gt=0)] | None = None
     optional: bool = False
+    prior: float | None = None
+    priors: dict[Segment, float] = {}
 
 
 class ComponentSpec(_Spec):
@@ -52,6 +57,21 @@ class ServesSpec(_Spec):
     onboarding: bool | None = None
 
 
+class WhomSpec(_Spec):
+    """A segment, a tier, or the clients that have both."""
+
+    segment: Segment | None = None
+    tier: Tier | None = None
+
+
+class WeightsSpec(_Spec):
+    """Other weights for some clients; what is not named keeps its weight, and all sum to 100 again."""
+
+    for_: WhomSpec = Field(alias="for")
+    components: dict[Word, Share] = {}
+    signals: dict[Word, dict[Word, Share]] = {}
+
+
 class ModelSpec(_Spec):
     """A health model as YAML or JSON says it."""
 
@@ -62,17 +82,24 @@ class ModelSpec(_Spec):
                           Annotated[float, Field(ge=0, lt=100)]], Field(min_length=2)]  # fmt: skip
     green_needs_confidence: Annotated[float, Field(ge=0, le=1)] = 0.6
     components: Annotated[dict[Word, ComponentSpec], Field(min_length=1)]
+    weights: list[WeightsSpec] = []
 
     def compiled(self, version: int) -> Model:
         """The domain's model; raises Refused with the rule that is broken."""
-        return Model(
+        model = Model(
             name=self.model,
             version=version,
             components=tuple(_component(name, spec) for name, spec in self.components.items()),
             bands=tuple((band, round(lowest * POINT)) for band, lowest in self.bands.items()),
             least_confidence=round(self.green_needs_confidence * 1000),
             serves=models.Serves(frozenset(self.serves.engagement), self.serves.onboarding),
+            weights=tuple(
+                models.Weights(given.for_.segment, given.for_.tier, given.components, given.signals)
+                for given in self.weights
+            ),
         )
+        variants.check(model)
+        return model
 
 
 def _component(name: str, spec: ComponentSpec) -> models.Component:
@@ -84,8 +111,9 @@ def _component(name: str, spec: ComponentSpec) -> models.Component:
 def _signal(component: str, name: str, spec: SignalSpec) -> models.Signal:
     try:
         return models.signal(
-            name, spec.fact or name, spec.weight, spec.curve, spec.params, spec.fresh_within_days, spec.optional
-        )
+            name, spec.fact or name, spec.weight, spec.curve, spec.params, spec.fresh_within_days, spec.optional,
+            spec.prior, spec.priors,
+        )  # fmt: skip
     except Refused as error:
         raise Refused(error.detail, field=f"components.{component}.signals.{name}.{error.field}") from error
 
@@ -121,85 +149,138 @@ class PhaseSpec(_Spec):
     title: str
     ends_with: Word | None = None
     ends_when: Annotated[dict[str, Any], Field(min_length=1, max_length=1)] | None = None
+    returns_before_renewal: Annotated[int, Field(gt=0, lt=366)] | None = None
+
+    @model_validator(mode="after")
+    def _one_end(self) -> PhaseSpec:
+        if self.ends_with is not None and self.ends_when is not None:
+            raise ValueError("a phase ends_with a milestone or ends_when a rule is met: say one of them")
+        return self
 
 
 class JourneySpec(_Spec):
     """A journey map."""
 
     journey: Word
-    segments: list[str] = []
+    segments: list[Annotated[str, Field(min_length=1, max_length=300)]] = []
     default_owner: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
-    late_after_days: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0, 3, 7]
+    remind_before_days: list[Annotated[int, Field(gt=0, le=90)]] = [1]
+    late_after_days: Annotated[list[Annotated[int, Field(ge=0, le=365)]], Field(min_length=1)] = [0, 3, 7]
+    stuck_after_days: Annotated[int, Field(gt=0, le=365)] = 14
     phases: Annotated[dict[Literal["kickoff", "first_value", "adoption", "value_validation", "expansion"], PhaseSpec],
                       Field(min_length=1)]  # fmt: skip
     milestones: dict[Word, MilestoneSpec]
 
     def compiled(self, version: int) -> Template:
-        """The domain's template; raises Refused for a rule that does not exist."""
+        """The domain's template; raises Refused for a rule that does not exist, and for what cannot be planned."""
+        self._check_phases()
         return Template(
             name=self.journey,
             version=version,
             phases=tuple(_phase(name, spec, self.milestones) for name, spec in self.phases.items()),
             milestones=tuple(_milestone(name, spec) for name, spec in self.milestones.items()),
             default_owner=self.default_owner,
-            late_after_days=tuple(sorted(self.late_after_days)),
+            late_after_days=tuple(sorted(set(self.late_after_days))),
+            remind_before_days=tuple(sorted(set(self.remind_before_days))),
             segments=tuple(self.segments),
+            stuck_after_days=self.stuck_after_days,
         )
+
+
+    def _check_phases(self) -> None:
+        names = list(self.phases)
+        if names != [name for name in journey.PHASES if name in self.phases]:
+            raise Refused(f"phases come in the order {', '.join(journey.PHASES)}", field="phases")
+        for name, phase in list(self.phases.items())[:-1]:
+            if phase.ends_with is None and phase.ends_when is None:
+                raise Refused("only the last phase has no end: say ends_with or ends_when", field=f"phases.{name}")
+        for name, milestone in self.milestones.items():
+            if milestone.phase not in self.phases:
+                raise Refused(f"there is no phase {milestone.phase!r} here", field=f"milestones.{name}.phase")
 
 
 def _phase(name: str, spec: PhaseSpec, milestones: dict[str, MilestoneSpec]) -> journey.Phase:
     if spec.ends_with is not None and spec.ends_with not in milestones:
         raise Refused(f"there is no milestone {spec.ends_with!r}", field=f"phases.{name}.ends_with")
-    rule = _rule(spec.ends_when, f"phases.{name}.ends_when") if spec.ends_when else None
-    return journey.Phase(name, spec.title, spec.ends_with, rule)
+    rule, says = None, ""
+    if spec.ends_when:
+        rule = _rule(spec.ends_when, f"phases.{name}.ends_when")
+        says = next(hits.words(word, setting) for word, setting in spec.ends_when.items())
+    by_use = not hits.BY_USE.isdisjoint(spec.ends_when or ())
+    return journey.Phase(name, spec.title, spec.ends_with, rule, says, by_use, spec.returns_before_renewal)
 
 
 def _milestone(name: str, spec: MilestoneSpec) -> journey.Shipped:
     return journey.Shipped(
         name, spec.phase, spec.title, spec.kpi, spec.owner, spec.onboarding, spec.due.days_after_start,
         spec.due.days_before_renewal, _rule(spec.hit_by, f"milestones.{name}.hit_by"),
+        not hits.BY_USE.isdisjoint(spec.hit_by),
     )  # fmt: skip
 
 
-def _rule(spec: dict[str, Any], field: str) -> journey.Rule:
+def _rule(spec: dict[str, Any], field: str) -> hits.Rule:
     (name, setting), *_ = spec.items()
-    make = journey.RULES.get(name)
+    make = hits.RULES.get(name)
     if make is None:
-        raise Refused(f"no rule is called {name!r}; there are {', '.join(sorted(journey.RULES))}", field=field)
+        raise Refused(f"no rule is called {name!r}; there are {', '.join(sorted(hits.RULES))}", field=field)
     try:
         return make(**setting) if isinstance(setting, dict) else make(setting)
     except TypeError as error:
         raise Refused(f"the rule {name} does not take {setting!r}", field=field) from error
 
 
-S = TypeVar("S", ModelSpec, JourneySpec)
+class Definition(Protocol):
+    """What a whole file becomes."""
+
+    @classmethod
+    def model_validate(cls, obj: Any) -> Self: ...
+    def compiled(self, version: int) -> Any: ...
+
+
+S = TypeVar("S", bound=Definition)
 
 
 def model_from(text: str, *, name: str = "model") -> ModelSpec:
     """Parse a model; raises Refused with file, line and rule."""
-    return _parse(text, ModelSpec, name)
+    return parse(text, ModelSpec, name)
 
 
 def journey_from(text: str, *, name: str = "journey") -> JourneySpec:
     """Parse a journey map; raises Refused likewise."""
-    return _parse(text, JourneySpec, name)
+    return parse(text, JourneySpec, name)
 
 
 def shipped(folder: Path) -> tuple[list[str], list[str]]:
     """The texts of the models and of the journey maps in a folder, checked, in the order of their file names."""
     models_there, journeys = [], []
+    claimed: dict[str, str] = {}
     for file in sorted(folder.glob("*.yaml")):
         text = file.read_text()
         if re.search(r"^journey:", text, re.MULTILINE):
-            journey_from(text, name=file.name)
+            _claim(claimed, journey_from(text, name=file.name), text, file.name)
             journeys.append(text)
-        else:
+        elif not re.search(r"^signs:", text, re.MULTILINE):  # signs_definition reads those
             model_from(text, name=file.name)
             models_there.append(text)
+    if journeys and "" not in claimed:
+        raise Refused(f"{folder}: one journey map must be for all other clients: leave out its segments")
     return models_there, journeys
 
 
-def _parse(text: str, spec: type[S], name: str) -> S:
+def _claim(claimed: dict[str, str], spec: JourneySpec, text: str, name: str) -> None:
+    """A segment belongs to one journey map, and one map is for all segments that none claims."""
+    tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    for nth, segment in enumerate(spec.segments or [""]):
+        key = journey.segment_key(segment)
+        if key in claimed:
+            whose = f"the segment {segment!r}" if key else "all clients without a journey map of their own"
+            path: tuple[int | str, ...] = ("segments", nth) if key else ("journey",)
+            raise _refused(name, tree, path, f"{whose} belong to {claimed[key]} already")
+        claimed[key] = name
+
+
+def parse(text: str, spec: type[S], name: str) -> S:
+    """Read, check and compile once; raises Refused with file, line and rule."""
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         value = yaml.safe_load(text)
@@ -212,7 +293,8 @@ def _parse(text: str, spec: type[S], name: str) -> S:
         first = error.errors()[0]
         raise _refused(name, tree, first["loc"], first["msg"]) from error
     except Refused as error:
-        raise _refused(name, tree, tuple((error.field or "").split(".")), error.detail) from error
+        path = tuple(int(part) if part.isdigit() else part for part in (error.field or "").split("."))
+        raise _refused(name, tree, path, error.detail) from error
     return parsed
 
 

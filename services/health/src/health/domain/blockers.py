@@ -24,6 +24,11 @@ KINDS = {
 HOUR = 3600.0
 
 
+def titled(kind: str) -> str:
+    """A kind as people read it."""
+    return KINDS.get(kind, kind.replace("_", " "))
+
+
 class Said(NamedTuple):
     """A blocker was logged or resolved."""
 
@@ -116,7 +121,7 @@ def _of_kind(kind: str, found: Sequence[Blocker], most: int) -> Statistics:
     hours = sorted(h for b in found if (h := b.hours_to_resolve) is not None)
     return Statistics(
         kind=kind,
-        title=KINDS.get(kind, kind.replace("_", " ")),
+        title=titled(kind),
         known=kind in KINDS,
         count=len(found),
         open=sum(b.resolved_at is None for b in found),

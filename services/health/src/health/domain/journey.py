@@ -1,25 +1,27 @@
 """The journey: five phases and their milestones, planned from the contract's start, moved by what the client did.
 
-Nothing here is stored: the plan is worked out from the state and the template whenever it is asked for, so that a
-late fact, a new template or a rescheduled date needs no repair.
+The plan is not stored: it is worked out from the state and the template whenever it is asked for, so that a late fact,
+a new template or a rescheduled date needs no repair. Which phase a client is *said* to be in is kept: see `phases`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
+from health.domain.blockers import titled
+from health.domain.hits import Rule
 from health.domain.moments import DAY
 from health.domain.state import ClientState, Entry, Mark
 
+PHASES = ("kickoff", "first_value", "adoption", "value_validation", "expansion")
+"""In this order; a template may leave some out."""
 ONBOARDED_BEFORE_US = 45
 """A contract older than so many days when we first hear of the client: its onboarding is not ours to judge."""
 
-Rule: TypeAlias = Callable[[ClientState, int | None], int | None]
-"""(state, due second) → the second at which a milestone was hit, or None."""
-Lateness: TypeAlias = tuple[int, int, "Item"]
-"""(second at which it was reached, days late, milestone)."""
+Notice: TypeAlias = tuple[int, int, "Item"]
+"""(second at which it was reached, days late (below 0: days ahead), milestone)."""
 
 
 class Item(NamedTuple):
@@ -36,6 +38,13 @@ class Item(NamedTuple):
     rescheduled: int
     mark: Mark | None
     title: str
+    term: int | None = None
+    """The day of the renewal that it belongs to; None: it comes once."""
+
+    @property
+    def key(self) -> str:
+        """What tells it from the same milestone of another term."""
+        return self.name if self.term is None else f"{self.name}:{self.term}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +60,17 @@ class Shipped:
     from_start: int | None
     before_renewal: int | None
     hit: Rule
+    by_use: bool = False
+    """Whether logins and use alone can hit it."""
 
     def due(self, state: ClientState) -> int | None:
         if self.from_start is not None:
             return None if state.contract_start is None else (state.contract_start + self.from_start + 1) * DAY
-        if state.renewal is None or self.before_renewal is None:
-            return None
-        return (state.renewal - self.before_renewal + 1) * DAY
+        return self.due_in(state.renewal)
+
+    def due_in(self, term: int | None) -> int | None:
+        """Before the renewal of that day."""
+        return None if term is None or self.before_renewal is None else (term - self.before_renewal + 1) * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +81,16 @@ class Phase:
     title: str
     ends_with: str | None
     ends_when: Rule | None
+    ends_says: str = ""
+    """The rule in words."""
+    by_use: bool = False
+    returns_before_renewal: int | None = None
+    """So many days before each later renewal the client is back in this phase, until it is renewed."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """A journey map as shipped or uploaded; `owners` fill in where a client has no CSM."""
+    """A journey map as shipped or uploaded; `default_owner` fills in where a client has no CSM."""
 
     name: str
     version: int
@@ -80,11 +98,16 @@ class Template:
     milestones: tuple[Shipped, ...]
     default_owner: str
     late_after_days: tuple[int, ...]
+    remind_before_days: tuple[int, ...] = ()
     segments: tuple[str, ...] = ()
+    stuck_after_days: int = 14
     names: frozenset[str] = field(init=False)
+    steps: tuple[int, ...] = field(init=False)
+    """Days late at which somebody is told, reminders ahead of the due time below 0."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", frozenset(shipped.name for shipped in self.milestones))
+        object.__setattr__(self, "steps", (*sorted(-d for d in self.remind_before_days), *sorted(self.late_after_days)))
 
     @property
     def label(self) -> str:
@@ -95,6 +118,11 @@ class Template:
 EMPTY = Template("none", 0, (), (), "", ())
 
 
+def segment_key(segment: str) -> str:
+    """`Self-Serve`, `self serve` and `self_serve` are one segment."""
+    return "_".join("".join(c if c.isalnum() else " " for c in segment.casefold()).split())
+
+
 def onboarded_before_us(state: ClientState) -> bool:
     return (
         state.contract_start is not None
@@ -103,220 +131,204 @@ def onboarded_before_us(state: ClientState) -> bool:
     )
 
 
+def expected(shipped: Shipped, state: ClientState, *, past: bool) -> bool:
+    """Whether a client has this milestone; of one that was `past` its onboarding what it is measured by began later."""
+    return not (past and shipped.onboarding) or shipped.name in state.milestones
+
+
+def said_of(shipped: Shipped, state: ClientState) -> Entry | None:
+    """What was planned, moved or completed by hand; of an earlier term it says nothing about this one."""
+    entry: Entry | None = state.milestones.get(shipped.name)
+    if entry is not None and shipped.before_renewal is not None and _before_this_term(entry, state):
+        return None
+    return entry
+
+
+def _before_this_term(entry: Entry, state: ClientState) -> bool:
+    return state.renewed is not None and bool(entry[9] <= state.renewed[0]) and state.renewed[2] != state.renewal
+
+
 def plan(state: ClientState, template: Template) -> list[Item]:
     """Every milestone of the client that has a due time, in the order of the template, then of planning."""
     items = []
     past = onboarded_before_us(state)
-    known = state.milestones
     for shipped in template.milestones:
-        entry = known.get(shipped.name)
-        if past and shipped.onboarding and entry is None:
+        if not expected(shipped, state, past=past):
             continue
-        due = shipped.due(state)
-        if due is None and (entry is None or entry[3] is None):
-            continue
-        items.append(_item(shipped, entry, due, state, template))
-    for name, entry in known.items():
+        entry = said_of(shipped, state)
+        term = state.renewal if shipped.before_renewal is not None else None
+        item = _item(shipped, entry, shipped.due(state), term, state, template)
+        if item is not None:
+            items.append(item)
+    for name, entry in state.milestones.items():
         if name not in template.names and entry[3] is not None:
-            phase, owner, kpi, due, first, done, value, moved, mark = entry
+            phase, owner, kpi, due, first, done, value, moved, mark, _ = entry
             first = due if first is None else first
             items.append(Item(name, phase or "", owner or template.default_owner, kpi or name, due, first, done, value,
                               moved, mark, name.replace("_", " ")))  # fmt: skip
     return items
 
 
-def _item(shipped: Shipped, entry: Entry | None, due: int | None, state: ClientState, template: Template) -> Item:
+def last_term(state: ClientState, template: Template) -> list[Item]:
+    """The milestones of the term that the latest renewal ended, as they stood then."""
+    if state.renewed is None or state.renewed[2] in {None, state.renewal}:
+        return []
+    term = state.renewed[2]
+    found = []
+    for shipped in template.milestones:
+        due = shipped.due_in(term)
+        if due is None:
+            continue
+        entry = state.milestones.get(shipped.name)
+        entry = entry if entry is not None and _before_this_term(entry, state) else None
+        item = _item(shipped, entry, due, term, state, template)
+        if item is not None:
+            done = item.done if item.done is not None and item.done <= state.renewed[0] else None
+            found.append(item._replace(done=done))
+    return found
+
+
+def _item(
+    shipped: Shipped, entry: Entry | None, due: int | None, term: int | None, state: ClientState, template: Template
+) -> Item | None:
     """`due` by the template; what was planned, moved or completed by hand (`entry`) goes before it."""
     owner = state.profile.get("csm_email") or template.default_owner if shipped.owner == "csm" else shipped.owner
-    _, planned_owner, kpi, moved_to, first, done, value, moved, mark = entry or [None] * 7 + [0, None]
+    _, planned_owner, kpi, moved_to, first, done, value, moved, mark, _ = entry or [None] * 7 + [0, None, None]
     actual: int | None = moved_to if moved_to is not None else due
     if actual is None:
-        raise ValueError(f"{shipped.name} has no due time")
+        return None
     if first is None:
         first = due if due is not None else actual
     if done is None:
         done = shipped.hit(state, due)
-    return Item(
-        shipped.name,
-        shipped.phase,
-        planned_owner or owner,
-        kpi or shipped.kpi,
-        actual,
-        first,
-        done,
-        value,
-        moved or 0,
-        mark,
-        shipped.title,
-    )
+    return Item(shipped.name, shipped.phase, planned_owner or owner, kpi or shipped.kpi, actual, first, done, value,
+                moved or 0, mark, shipped.title, term)  # fmt: skip
 
 
 def punctuality(state: ClientState, template: Template, now: int, since: int) -> tuple[int, int]:
     """(milestones due by `now` or hit before, two points for each in time and one for each late), without building
-    the plan: every score asks. What was due before `since` counts only while it is not done."""
+    the plan: every score asks. What was due before `since` counts only while it is not done.
+
+    In time is what is done by its first due time: moving a milestone on does not make it punctual.
+    """
+    due_by_now = points = 0
+    for due, first, done in _dates(state, template):
+        if done is not None:
+            if due >= since:
+                due_by_now += 1
+                points += 2 if done <= first else 1
+        elif min(due, first) <= now:
+            due_by_now += 1
+            points += due > now  # moved to a time that is still to come: late, and being worked on
+    return due_by_now, points
+
+
+def _dates(state: ClientState, template: Template) -> Iterator[tuple[int, int, int | None]]:
+    """(due, due at first, done) of every milestone of the plan."""
     past = onboarded_before_us(state)
     known = state.milestones
-    dates = [(entry[3], entry[5]) for name, entry in known.items() if name not in template.names]
+    for name, entry in known.items():
+        if name not in template.names and entry[3] is not None:
+            yield entry[3], entry[3] if entry[4] is None else entry[4], entry[5]
     for shipped in template.milestones:
-        entry = known.get(shipped.name)
-        if entry is None and past and shipped.onboarding:
+        if past and shipped.onboarding and shipped.name not in known:
             continue
-        due, done = (entry[3], entry[5]) if entry is not None else (None, None)
-        due = shipped.due(state) if due is None else due
+        said = said_of(shipped, state)
+        by_template = shipped.due(state)
+        due, first, done = (None, None, None) if said is None else (said[3], said[4], said[5])
+        due = by_template if due is None else due
         if due is not None:
-            dates.append((due, shipped.hit(state, due) if done is None else done))
-    due_by_now = points = 0
-    for due, done in dates:
-        if due is None:
-            continue
-        if done is None:
-            due_by_now += due <= now
-        elif due >= since:
-            due_by_now += 1
-            points += 2 if done <= due else 1
-    return due_by_now, points
+            first = by_template if first is None else first
+            yield due, due if first is None else first, shipped.hit(state, by_template) if done is None else done
 
 
 def current_phase(state: ClientState, template: Template, items: Iterable[Item]) -> str | None:
     """The first phase that has not ended; a client that was here before us starts after its onboarding."""
-    done = {item.name for item in items if item.done is not None}
-    past = onboarded_before_us(state)
-    onboarding = {shipped.phase for shipped in template.milestones if shipped.onboarding}
-    for phase in template.phases:
-        if phase.ends_with is not None:
-            entry = state.milestones.get(phase.ends_with)
-            if phase.ends_with in done or (entry is not None and entry[5] is not None):
-                continue
-            if past and phase.name in onboarding and phase.ends_with not in {i.name for i in items}:
-                continue
-        if phase.ends_when is not None and phase.ends_when(state, None) is not None:
-            continue
-        return phase.name
+    for phase, ended in endings(state, template, items):
+        if ended is None:
+            return phase.name
     return template.phases[-1].name if template.phases else None
 
 
-def late_between(state: ClientState, template: Template, after: int, until: int) -> list[Lateness]:
-    """Lateness reached in (after, until], in order; for each milestone only the latest step of those reached."""
-    reached: list[Lateness] = []
+def endings(state: ClientState, template: Template, items: Iterable[Item]) -> list[tuple[Phase, int | None]]:
+    """Each phase with the second at which it ended; of one that was over before us that of the first fact."""
+    hit = {item.name: item.done for item in items}
+    past = onboarded_before_us(state)
+    onboarding = {shipped.phase for shipped in template.milestones if shipped.onboarding}
+    found = []
+    for phase in template.phases:
+        ended = None
+        if phase.ends_with is not None:
+            entry = state.milestones.get(phase.ends_with)
+            ended = hit.get(phase.ends_with) or (entry[5] if entry is not None else None)
+            if ended is None and past and phase.name in onboarding and phase.ends_with not in hit:
+                ended = state.first
+        if ended is None and phase.ends_when is not None:
+            ended = phase.ends_when(state, None)
+        found.append((phase, ended))
+    return found
+
+
+def notices_between(state: ClientState, template: Template, after: int, until: int) -> list[Notice]:
+    """What somebody is to be told of in (after, until], in order: milestones that come due, and late ones. For each
+    milestone only the latest step of those reached."""
+    reached: list[Notice] = []
     for item in plan(state, template):
         if item.done is not None:
             continue
-        steps = [(item.due + days * DAY, days) for days in template.late_after_days]
+        steps = [(item.due + days * DAY, days) for days in template.steps]
         within = [(second, days, item) for second, days in steps if after < second <= until]
         reached.extend(within[-1:])
-    return sorted(reached, key=lambda late: (late[0], late[2].name))
+    return sorted(reached, key=lambda notice: (notice[0], notice[2].name))
 
 
-def next_lateness(state: ClientState, template: Template, after: int) -> int | None:
-    """The next second at which a milestone becomes late, or later by a step."""
+def next_notice(state: ClientState, template: Template, after: int) -> int | None:
+    """The next second at which a milestone comes due, becomes late, or later by a step."""
     return min(
         (
             item.due + days * DAY
             for item in plan(state, template)
             if item.done is None
-            for days in template.late_after_days
+            for days in template.steps
             if item.due + days * DAY > after
         ),
         default=None,
     )
 
 
-def standing(items: Sequence[Item], now: int, *, critical_blocker: bool, stuck_after_days: int = 14) -> str:
+class Obstacle(NamedTuple):
+    """What keeps a client from being on track."""
+
+    kind: str
+    """milestone or blocker"""
+    name: str
+    days: int
+    """Whole days late, or open."""
+    stuck: bool
+    """Whether it alone makes the client stuck."""
+    title: str
+    owner: str | None = None
+    severity: str | None = None
+
+
+def obstacles(
+    items: Sequence[Item], blockers: Mapping[str, Entry], now: int, *, stuck_after_days: int = 14
+) -> list[Obstacle]:
+    """Late milestones and critical blockers, what weighs most first."""
+    found = [
+        Obstacle("milestone", item.name, late // DAY, late >= stuck_after_days * DAY, item.title, item.owner)
+        for item in items
+        if item.done is None and (late := now - item.due) >= 0
+    ]
+    found += [
+        Obstacle("blocker", name, max(0, now - opened) // DAY, True, titled(kind), severity=severity)
+        for name, (severity, kind, opened) in blockers.items()
+        if severity == "critical"
+    ]
+    return sorted(found, key=lambda each: (not each.stuck, -each.days, each.name))
+
+
+def standing(obstacles: Iterable[Obstacle]) -> str:
     """`on_track`, `behind` (a milestone is late) or `stuck` (late for long, or a critical blocker is open)."""
-    late = [now - item.due for item in items if item.done is None and item.due <= now]
-    if critical_blocker or any(by >= stuck_after_days * DAY for by in late):
-        return "stuck"
-    return "behind" if late else "on_track"
-
-
-# The rules that a template may name: what a client did that hits a milestone. Each takes its setting from YAML.
-
-
-def meeting_held(kinds: Sequence[str], within_days: int | None = None) -> Rule:
-    """A meeting of one of these kinds; with `within_days`, not longer before the due time than that."""
-
-    def rule(state: ClientState, due: int | None) -> int | None:
-        held = [state.meetings[kind] for kind in kinds if kind in state.meetings]
-        if within_days is None or due is None:
-            return min((m[0] for m in held if m[0] is not None), default=None)
-        return min((m[1] for m in held if m[1] is not None and m[1] >= due - within_days * DAY), default=None)
-
-    return rule
-
-
-def first_activity(_: object = True) -> Rule:
-    """Somebody logged in or used a feature."""
-    return lambda state, due: state.first_active
-
-
-def features_used(per_cent: int) -> Rule:
-    """So much of the key features was used at least once."""
-
-    def rule(state: ClientState, due: int | None) -> int | None:
-        key = state.profile.get("key_features")
-        if not key:
-            return None
-        days = sorted(state.features[name][0] for name in key if name in state.features)
-        needed = -(-len(key) * per_cent // 100)
-        return days[needed - 1] * DAY if 0 < needed <= len(days) else None
-
-    return rule
-
-
-def training_completed(courses: Sequence[str]) -> Rule:
-    """One of these courses, or one marked as required, was completed."""
-
-    def rule(state: ClientState, due: int | None) -> int | None:
-        return min((at for c, (at, required) in state.trainings.items() if required or c in courses), default=None)
-
-    return rule
-
-
-def kpi_met(_: object = True) -> Rule:
-    """An agreed KPI reached its target."""
-    return lambda state, due: min((k[6] for k in state.kpis.values() if k[6] is not None), default=None)
-
-
-def kpi_reported(_: object = True) -> Rule:
-    """A first value of an agreed KPI shows that something came of it."""
-    return lambda state, due: min((k[5] * DAY for k in state.kpis.values() if k[5] is not None), default=None)
-
-
-def handed_off(_: object = True) -> Rule:
-    return lambda state, due: state.handed_off
-
-
-def renewed(within_days: int | None = None) -> Rule:
-    """The contract was renewed; with `within_days`, for this term and not an earlier one."""
-
-    def rule(state: ClientState, due: int | None) -> int | None:
-        if state.renewed is None:
-            return None
-        second: int = state.renewed[0]
-        return second if within_days is None or due is None or second >= due - within_days * DAY else None
-
-    return rule
-
-
-def advocacy(_: object = True) -> Rule:
-    """The client spoke for us."""
-    return lambda state, due: state.advocacy
-
-
-def never(_: object = True) -> Rule:
-    """Only a `milestone_completed` hits it."""
-    return lambda state, due: None
-
-
-RULES: Mapping[str, Callable[..., Rule]] = {
-    "meeting_held": meeting_held,
-    "first_activity": first_activity,
-    "features_used": features_used,
-    "training_completed": training_completed,
-    "kpi_met": kpi_met,
-    "kpi_reported": kpi_reported,
-    "handed_off": handed_off,
-    "renewed": renewed,
-    "advocacy": advocacy,
-    "milestone_completed": never,
-}
+    weights = {obstacle.stuck for obstacle in obstacles}
+    return "stuck" if True in weights else "behind" if weights else "on_track"

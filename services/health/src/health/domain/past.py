@@ -9,7 +9,7 @@ from common.contracts.base import Event
 
 from health.domain.evaluate import Evaluation, evaluate
 from health.domain.fold import apply
-from health.domain.journey import Template, onboarded_before_us
+from health.domain.journey import ONBOARDED_BEFORE_US, Template
 from health.domain.model import Model
 from health.domain.moments import DAY, seconds_of
 from health.domain.state import ClientState
@@ -19,6 +19,8 @@ Choice = Callable[[ClientState], tuple[Model, Template]]
 
 WEEK = 7
 MONDAY = 1
+HAND_OFF = "hand_off"
+"""The milestone that says the same as `client_handed_off`."""
 
 
 def evaluations(
@@ -57,5 +59,17 @@ def ended(state: ClientState, second: int) -> bool:
 
 
 def onboarding(state: ClientState) -> bool:
-    """From the contract's start to the hand-off; a client that was here before us is past it."""
-    return state.contract_start is not None and state.handed_off is None and not onboarded_before_us(state)
+    """From the contract's start to the hand-off.
+
+    Over, too: for a client that we first saw more than 45 days after the start, be it in an import; once it renewed;
+    and after 45 days where nobody ever told us of a milestone, since then nobody will tell us of the hand-off.
+    """
+    start = state.contract_start
+    if start is None or state.first is None or state.handed_off is not None or state.renewed is not None:
+        return False
+    entry = state.milestones.get(HAND_OFF)
+    if entry is not None and entry[5] is not None:
+        return False
+    first_seen = state.first if state.seen is None else state.seen
+    told_until = state.last if not state.milestones else first_seen
+    return max(first_seen, told_until) // DAY - start <= ONBOARDED_BEFORE_US

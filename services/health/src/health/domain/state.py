@@ -35,16 +35,18 @@ class ClientState:
     __slots__ = (
         "active_end", "active_mask", "advocacy", "approvals", "attendance", "blockers", "budget",
         "cancelled_meetings", "contact_changes", "contacts", "contract_start", "csats", "csm_mood", "deliverables",
-        "disputes", "failed_payments", "features", "feeds", "first", "first_active", "handed_off", "imported",
-        "invoices", "kpis", "last", "last_login", "logins", "logins_end", "marks", "meetings", "meetings_held",
-        "meetings_planned", "milestones", "moods", "mrr_log", "notice", "open_tickets", "ours", "paid", "plan_moves",
-        "profile", "reached_out", "renewal", "renewed", "replies", "reported_users", "said", "spoke",
-        "sponsor_changed", "subscriptions", "surveys", "surveys_sent", "tickets_opened", "trainings", "usage",
-        "usage_end", "users", "waiting", "weeks",
+        "disputes", "failed_payments", "features", "feeds", "first", "first_active", "first_kpi", "handed_off",
+        "imported", "invoices", "kpis", "last", "last_login", "logins", "logins_end", "marks", "meetings",
+        "meetings_held", "meetings_planned", "milestones", "moods", "mrr_log", "notice", "open_tickets", "ours",
+        "paid", "plan_moves", "profile", "reached_out", "renewal", "renewed", "replies", "reported_users", "said",
+        "seen", "spoke", "sponsor_changed", "subscriptions", "surveys", "surveys_sent", "tickets_opened", "trainings",
+        "usage", "usage_end", "users", "waiting", "weeks",
     )  # fmt: skip
 
     first: int | None
     """Second of the first fact."""
+    seen: int | None
+    """Second at which we first heard of it ourselves: its first live fact, or the end of its import."""
     last: int
     """Second of the latest fact."""
     profile: dict[str, Any]
@@ -60,6 +62,8 @@ class ClientState:
     last_login: int | None
     first_active: int | None
     """Second of the first login or use."""
+    first_kpi: int | None
+    """Second at which a value of an agreed KPI was first reported."""
     usage_end: int
     usage: list[int]
     """Used quantity in hundredths, a day each, the last being `usage_end`."""
@@ -106,12 +110,13 @@ class ClientState:
     contract_start: int | None
     renewal: int | None
     renewed: Entry | None
-    """[second of the latest renewal, mark]."""
+    """[second of the latest renewal, mark, day of the renewal that it signed; None where that was not known]."""
     notice: Entry | None
     """[second of the notice, day it takes effect, mark]."""
     handed_off: int | None
     milestones: dict[str, Entry]
-    """Milestone → [phase, owner, KPI, due, due at first, done, KPI value, times rescheduled, mark] in seconds."""
+    """Milestone → [phase, owner, KPI, due, due at first, done, KPI value, times rescheduled, mark, second of the latest
+    event about it] in seconds."""
     trainings: dict[str, Entry]
     """Course → [second first completed, required?]."""
     blockers: dict[str, Entry]
@@ -167,8 +172,8 @@ _LISTS = {
     "paid", "plan_moves", "replies", "reported_users", "surveys_sent", "tickets_opened", "usage", "weeks",
 }  # fmt: skip
 _OPTIONAL = {
-    "advocacy", "budget", "contract_start", "csm_mood", "first", "first_active", "handed_off", "imported",
-    "last_login", "notice", "reached_out", "renewal", "renewed", "sponsor_changed",
+    "advocacy", "budget", "contract_start", "csm_mood", "first", "first_active", "first_kpi", "handed_off", "imported",
+    "last_login", "notice", "reached_out", "renewal", "renewed", "seen", "sponsor_changed",
 }  # fmt: skip
 
 

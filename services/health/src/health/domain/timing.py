@@ -7,16 +7,21 @@ from bisect import bisect_left
 from health.domain.evaluate import Evaluation, combine
 from health.domain.facts import At
 from health.domain.facts.relationship import FORGOTTEN_AFTER
-from health.domain.journey import Template, next_lateness
+from health.domain.journey import Template, next_notice
 from health.domain.moments import DAY, HOUR
+from health.domain.signs import Policy, next_instant
 from health.domain.state import ClientState
 
 
-def next_look(result: Evaluation, state: ClientState, template: Template, late_told_until: int) -> int:
-    """The second of the next evaluation: a band crossed by silence, a milestone late, or else the next UTC day."""
+def next_look(
+    result: Evaluation, state: ClientState, template: Template, late_told_until: int, signs: Policy | None = None
+) -> int:
+    """The second of the next evaluation: a band crossed by silence, a milestone due or late, a sign that begins or ends
+    within the day, else the next UTC day."""
     crossing = next_crossing(result, state, template)
-    lateness = next_lateness(state, template, late_told_until)
-    return crossing if lateness is None else min(crossing, max(lateness, 0))
+    notice = next_notice(state, template, late_told_until)
+    instant = next_instant(state, result.now, signs)
+    return min(moment for moment in (crossing, notice and max(notice, 0), instant) if moment is not None)
 
 
 def next_crossing(result: Evaluation, state: ClientState, template: Template) -> int:

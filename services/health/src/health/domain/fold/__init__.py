@@ -53,6 +53,8 @@ def apply(state: ClientState, event: Event[Any]) -> ClientState:
     day = time.toordinal()
     second = day * DAY + time.hour * 3600 + time.minute * 60 + time.second
     step(state, RULES.get(kind), event.data, Stamp(second, day, event.id.hex))
+    if state.seen is None and (event.origin is Origin.LIVE or kind is client.ImportFinished):
+        state.seen = second
     family = FAMILIES.get(kind)
     if family is not None:
         _heard(state, family, event.source.rpartition("/")[2], second, event.origin is Origin.LIVE)

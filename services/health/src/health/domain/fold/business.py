@@ -48,7 +48,7 @@ def contract_signed(state: ClientState, data: client.ContractSigned, at: Stamp) 
 
 
 def contract_renewed(state: ClientState, data: client.ContractRenewed, at: Stamp) -> None:
-    state.renewed = [at.second, at.mark]
+    state.renewed = [at.second, at.mark, state.renewal]
     _terms(state, data, at)
 
 
@@ -151,13 +151,15 @@ def milestone_planned(state: ClientState, data: client.MilestonePlanned, at: Sta
     known = state.milestones.get(data.milestone)
     due = seconds_of(data.due_at)
     original = known[4] if known and known[4] is not None else due
-    entry = [str(data.phase), data.owner_email, data.kpi, due, original, known[5] if known else None,
-             known[6] if known else None, known[7] if known else 0, at.mark]  # fmt: skip
+    done, value, moved = (known[5], known[6], known[7]) if known else (None, None, 0)
+    if known and known[3] not in {None, due}:  # planned again for another time: moved all the same
+        moved += 1
+    entry = [str(data.phase), data.owner_email, data.kpi, due, original, done, value, moved, at.mark, at.second]
     put(state.milestones, data.milestone, entry, MILESTONES)
 
 
 def milestone_completed(state: ClientState, data: client.MilestoneCompleted, at: Stamp) -> None:
-    entry = _milestone(state, data.milestone)
+    entry = _milestone(state, data.milestone, at)
     if entry[5] is None:
         entry[5], entry[8] = at.second, at.mark
     if data.kpi_value is not None:
@@ -166,17 +168,19 @@ def milestone_completed(state: ClientState, data: client.MilestoneCompleted, at:
 
 
 def milestone_rescheduled(state: ClientState, data: client.MilestoneRescheduled, at: Stamp) -> None:
-    entry = _milestone(state, data.milestone)
+    entry = _milestone(state, data.milestone, at)
     if entry[4] is None and data.due_before is not None:
         entry[4] = seconds_of(data.due_before)
     entry[3], entry[7], entry[8] = seconds_of(data.due_after), entry[7] + 1, at.mark
 
 
-def _milestone(state: ClientState, name: str) -> list[Any]:
+def _milestone(state: ClientState, name: str, at: Stamp) -> list[Any]:
     """What is known of a milestone; a shipped one enters the state only when something happens to it."""
     if name not in state.milestones:
-        put(state.milestones, name, [None, None, None, None, None, None, None, 0, None], MILESTONES)
-    return state.milestones[name]
+        put(state.milestones, name, [None, None, None, None, None, None, None, 0, None, at.second], MILESTONES)
+    entry: list[Any] = state.milestones[name]
+    entry[9] = at.second
+    return entry
 
 
 def import_finished(state: ClientState, data: client.ImportFinished, at: Stamp) -> None:
@@ -189,6 +193,7 @@ def referral_given(state: ClientState, data: client.ReferralGiven, at: Stamp) ->
 
 
 def blocker_logged(state: ClientState, data: client.BlockerLogged, at: Stamp) -> None:
+    state.marks["blocker"] = at.mark
     put(state.blockers, data.blocker_id, [str(data.severity), str(data.kind), at.second], BLOCKERS)
 
 

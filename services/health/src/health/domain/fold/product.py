@@ -95,6 +95,8 @@ def kpi_target_set(state: ClientState, data: client.KpiTargetSet, at: Stamp) -> 
 def kpi_reported(state: ClientState, data: client.KpiReported, at: Stamp) -> None:
     entry = state.kpis.get(data.kpi) or [1, None, None, None, None, None, None, at.mark]
     entry[4], entry[5], entry[7] = thousandths(data.value), at.day, at.mark
+    if state.first_kpi is None:
+        state.first_kpi = at.second
     _note_if_met(entry, at)
     put(state.kpis, data.kpi, entry, KPIS)
 
