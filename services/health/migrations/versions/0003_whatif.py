@@ -20,5 +20,63 @@ def downgrade() -> None:
         op.execute(statement)
 
 
-UP: tuple[str, ...] = ()
-DOWN: tuple[str, ...] = ()
+UP: tuple[str, ...] = (
+    "ALTER TABLE clients ADD COLUMN hold_id uuid",
+    "ALTER TABLE evaluations ADD COLUMN held uuid",
+    "COMMENT ON COLUMN clients.hold_id IS 'A move for the worse of it is held back, or was discarded'",
+    "COMMENT ON COLUMN evaluations.held IS 'The hold that kept this from being said'",
+    """
+    CREATE TABLE publications (
+      id uuid PRIMARY KEY, definition_id uuid NOT NULL, kind text NOT NULL, name text NOT NULL,
+      version integer NOT NULL, before_id uuid, action text NOT NULL, at timestamptz NOT NULL, by text NOT NULL,
+      reason text NOT NULL, difference json)
+    """,
+    "CREATE INDEX publications_name ON publications (kind, name, at)",
+    """
+    INSERT INTO publications (id, definition_id, kind, name, version, action, at, by, reason)
+    SELECT gen_random_uuid(), id, kind, name, version, 'publish', published_at, coalesce(published_by, ''),
+           coalesce(reason, '')
+    FROM definitions WHERE published_at IS NOT NULL
+    """,
+    """
+    CREATE TABLE holds (
+      id uuid PRIMARY KEY, mover text NOT NULL, state text NOT NULL, opened_at timestamptz NOT NULL,
+      told_at timestamptz, moved integer NOT NULL, clients integer NOT NULL, percent double precision NOT NULL,
+      decided_at timestamptz, decided_by text, reason text)
+    """,
+    "CREATE UNIQUE INDEX holds_undecided ON holds (mover) WHERE state IN ('weighing', 'open')",
+    "CREATE INDEX holds_mover ON holds (mover, decided_at)",
+    """
+    CREATE TABLE held (
+      client_id uuid PRIMARY KEY, hold_id uuid NOT NULL, since timestamptz NOT NULL, band text NOT NULL,
+      cause text NOT NULL, caused_by uuid[] NOT NULL, moves json NOT NULL, components json NOT NULL)
+    """,
+    "CREATE INDEX held_hold ON held (hold_id, client_id)",
+    """
+    CREATE TABLE worsened (
+      mover text NOT NULL, client_id uuid NOT NULL, at timestamptz NOT NULL, PRIMARY KEY (mover, client_id))
+    """,
+    "CREATE INDEX worsened_at ON worsened (at)",
+    """
+    CREATE TABLE backtests (
+      id uuid PRIMARY KEY, state text NOT NULL, text text NOT NULL, model text NOT NULL, book uuid[] NOT NULL,
+      since timestamptz NOT NULL, until timestamptz NOT NULL, asked_at timestamptz NOT NULL, asked_by text NOT NULL,
+      clients integer NOT NULL, clients_done integer NOT NULL, after uuid NOT NULL, attempts integer NOT NULL,
+      finished_at timestamptz, error text, report json)
+    """,
+    "CREATE INDEX backtests_under_way ON backtests (id) WHERE state IN ('waiting', 'running')",
+    """
+    CREATE TABLE backtest_parts (
+      backtest_id uuid NOT NULL, nth integer NOT NULL, body bytea NOT NULL, PRIMARY KEY (backtest_id, nth))
+    """,
+)
+DOWN: tuple[str, ...] = (
+    "DROP TABLE backtest_parts",
+    "DROP TABLE backtests",
+    "DROP TABLE worsened",
+    "DROP TABLE held",
+    "DROP TABLE holds",
+    "DROP TABLE publications",
+    "ALTER TABLE evaluations DROP COLUMN held",
+    "ALTER TABLE clients DROP COLUMN hold_id",
+)
