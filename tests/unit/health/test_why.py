@@ -17,7 +17,7 @@ from health.domain.fold import apply, fold
 from health.domain.moments import seconds_of
 from health.domain.walk import said
 from health.domain.why import Question, between, known_by, why
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.health_world import CONFIG, JOURNEY, LOOP, day, event, lives, order, steady
@@ -100,6 +100,7 @@ def pasts(draw):
 moments = st.integers(-10 * 96, 230 * 96).map(lambda n: day(0) + timedelta(minutes=15 * n))
 
 
+@settings(deadline=None)
 @given(pasts(), st.lists(moments, min_size=3, max_size=3, unique=True).map(sorted))
 def test_causes_sum_exactly_whatever_happened_and_meet(past, three):
     first, second, third = three
@@ -112,6 +113,7 @@ def test_causes_sum_exactly_whatever_happened_and_meet(past, three):
     assert sum(m.delta for m in (*early.moves, *late.moves)) == sum(m.delta for m in both.moves)
 
 
+@settings(deadline=None)
 @given(pasts(), st.integers(0, 2**31), moments, st.integers(1, 3000))
 def test_the_answer_is_the_same_in_whatever_order_facts_arrived(past, seed, start, hours):
     shuffled = [*past.facts, *past.facts[:3]]

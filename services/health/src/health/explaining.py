@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -15,12 +15,14 @@ from common.errors import Refused
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from health import definitions_repository, past_repository, service, telling, views_past
+from health.domain.model import POINT
 from health.domain.why import Answer, Question, known_by, why
 from health.past_repository import Kept, Wanted
+from health.picture import Picture, Point
 from health.repository import Row
 from health.served import Served, served
 
-RESTATED = "restated"
+SAID = ("live", "historic")
 LINKING = (client.ClientsMerged, client.ClientsUnmerged)
 
 
@@ -68,6 +70,21 @@ async def explain(session: AsyncSession, client_id: UUID, start: datetime, end: 
         kept_from=views_past.kept(await past_repository.kept_at(session, found.client_id, start)),
         kept_to=views_past.kept(await past_repository.kept_at(session, found.client_id, end)),
     )
+
+
+async def picture(session: AsyncSession, client_id: UUID, now: datetime, days: int) -> Picture:
+    """The last days of a client, and where it is now."""
+    found = await service.known(session, client_id)
+    view = await service.health(session, client_id, now)
+    until = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    since = until - timedelta(days=days)
+    lines = await past_repository.history(session, found.client_id, Wanted(since, now, SAID, "day"), None, days + 1)
+    before = [Point(k.row.as_of, k.row.score, k.row.band, k.row.model, k.row.model_version) for k in reversed(lines)]
+    score = None if view.score is None else round(view.score * POINT)
+    last = Point(now, score, str(view.band), view.model, view.model_version)
+    model = await definitions_repository.model(session, view.model, view.model_version)
+    name = str(found.state.profile.get("name") or "a client without a name")
+    return Picture(name, [*before, last], model.bands, round(view.confidence * 1000), since, until)
 
 
 def answered(facts: Iterable[Event[Any]], client_id: UUID, start: datetime, end: datetime, models: Served) -> Answer:

@@ -9,17 +9,20 @@ from uuid import UUID
 from common.contracts.base import UtcDatetime
 from common.contracts.health import Mode
 from common.db import SessionDep
-from common.http import Page, decode_cursor, encode_cursor
+from common.http import Page, decode_cursor, encode_cursor, etag_of
 from common.http.pages import Cursor, Limit
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from health import explaining, views_past
 from health.asking import READ, UNKNOWN, Now, moment_of
 from health.past_repository import Resolution, Wanted
+from health.picture import Theme, svg
 
 router = APIRouter()
 WEEKS_SHOWN = timedelta(days=28)
+PICTURE_FRESH = 60
+"""Seconds for which a reader may show the same picture without asking again."""
 
 
 class Span(BaseModel):
@@ -78,3 +81,42 @@ async def get_health_why(
     """
     end = min(query.until or now, now)
     return await explaining.explain(session, client_id, query.since or end - WEEKS_SHOWN, end)
+
+
+class Drawn(BaseModel):
+    """How the picture is drawn."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    theme: Theme = Field("auto", description="auto follows the reader's `prefers-color-scheme`")
+    days: int = Field(180, ge=7, le=730, description="How many days the line goes back")
+
+
+@router.get(
+    "/clients/{client_id}/health.svg",
+    dependencies=[READ],
+    response_class=Response,
+    responses={
+        200: {"content": {"image/svg+xml": {}}, "description": "The picture"},
+        304: {"description": "The picture is the one that `If-None-Match` names"},
+        **UNKNOWN,
+    },
+    summary="The score as a picture",
+)
+async def get_health_svg(
+    client_id: UUID,
+    query: Annotated[Drawn, Query()],
+    session: SessionDep,
+    now: Now,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The line of the last months, broken and marked where another model took over, and a thermometer of the bands."""
+    drawn = svg(await explaining.picture(session, client_id, now, query.days), query.theme)
+    headers = {
+        "ETag": etag_of(drawn),
+        "Cache-Control": f"private, max-age={PICTURE_FRESH}",
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    }
+    if headers["ETag"] in [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]:
+        return Response(status_code=304, headers=headers)
+    return Response(drawn, media_type="image/svg+xml", headers=headers)

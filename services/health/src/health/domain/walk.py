@@ -86,14 +86,16 @@ class Walk:
         self._scores = self._seen.scores
         self._moves: dict[_Key, Move] = {}
         self._behind: list[tuple[Mark | None, ...]] = []
+        self._how = ""
 
     @property
     def now(self) -> int:
         """The second at which we are."""
         return self._seen.now
 
-    def learn(self, state: ClientState, marks: Sequence[Mark]) -> None:
-        """The same moment with what became known of it later: another state."""
+    def learn(self, state: ClientState, marks: Sequence[Mark], how: str) -> None:
+        """The same moment with what became known of it later: another state. `how` begins its sentences."""
+        self._how = how
         self.state = state
         self.look(self.now, Cause.LATE_DATA, marks)
         self._legs[-1].end = _Place(copied(state), self._seen)
@@ -230,7 +232,7 @@ class Walk:
         if after is None:
             raise LookupError(f"no signal {move.signal} where it was booked")
         learned = move.kind is Cause.LATE_DATA
-        move.text = sentence(signal, before, after, learned=learned)
+        move.text = sentence(signal, before, after, began=f"{self._how}: " if learned and self._how else "")
         behind = _behind(after.measure) or _behind(before.measure if before else None)
         if learned:  # of all that came late, what this figure rests on
             move.marks = [mark for mark in behind if mark in set(move.marks)] or move.marks

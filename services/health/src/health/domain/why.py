@@ -65,12 +65,27 @@ def why(question: Question) -> Answer:
     before = [e for e in question.known_now if first is not None and e.order <= first]
     walk = Walk(question.choose, fold(then), start)
     score_from = walk.score
-    if differing := sorted({e.id.hex for e in then} ^ {e.id.hex for e in before}):
-        walk.learn(fold(before), differing)
+    if differing := _differing(then, before):
+        walk.learn(fold(before), sorted(e.id.hex for e in differing), _how(differing, then, before))
     else:
         walk.state = fold(before)
     _meet(walk, question.known_now[len(before) :], end, question.turns)
     return Answer(score_from, walk.score, walk.told())
+
+
+def _differing(then: Sequence[Event[Any]], now: Sequence[Event[Any]]) -> list[Event[Any]]:
+    """Facts that only one side knows."""
+    both = {e.id for e in then} & {e.id for e in now}
+    return [e for e in (*then, *now) if e.id not in both]
+
+
+def _how(differing: Sequence[Event[Any]], then: Sequence[Event[Any]], now: Sequence[Event[Any]]) -> str:
+    """How it came that more, or less, is known of the same past."""
+    whose, whose_now = {e.subject for e in then}, {e.subject for e in now}
+    if then and now and {e.subject for e in differing} <= whose ^ whose_now:
+        return "known since records were merged" if whose < whose_now else "told apart from another record"
+    gone = {e.id for e in then} - {e.id for e in now}
+    return "taken back" if all(e.id in gone for e in differing) else "learned late"
 
 
 def _meet(walk: Walk, events: Sequence[Event[Any]], end: int, turns: Sequence[int]) -> None:

@@ -23,10 +23,9 @@ FAREWELLS: Mapping[str, Farewell] = {
 NEW = " (new: it counts from now on)"
 
 
-def sentence(signal: Signal, before: Sight | None, after: Sight, *, learned: bool = False) -> str:
-    """What became of a signal between two moments. `learned`: the moments are one, and more is known of it now."""
+def sentence(signal: Signal, before: Sight | None, after: Sight, *, began: str = "") -> str:
+    """What became of a signal between two moments. `began` goes first: how it came that more is known of one."""
     name = signal.fact.name
-    began = "learned late: " if learned else ""
     former = before if before is not None and before.measure is not None else None
     if after.measure is None:
         leave = FAREWELLS.get(name)
