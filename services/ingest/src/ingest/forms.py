@@ -26,6 +26,7 @@ OURS = (client.ClientErased, client.ContactErased, client.ClientsMerged, client.
 NAMING = (client.ClientRegistered, client.ClientUpdated)
 DEFAULT_SOURCE = "api"
 MAX_TEXT = 200_000
+_PLANNED = (client.MilestonePlanned.TYPE, "milestone_planned")
 _HINTS = frozenset({"name", "domain", "email"})
 _SOURCE = re.compile(r"[\w.:/+@-]{1,200}")
 
@@ -65,6 +66,16 @@ def read(value: Any, *, imported: bool) -> Form:
         hints=_hints(said),
     )
     return Form(statement, _source(value.get("source"), required=imported), _id(value.get("id")))
+
+
+def owned(value: Any, owner: str | None) -> Any:
+    """The event with the configured owner, where a milestone is planned without one; `owner` None: as it is."""
+    if owner is None or not isinstance(value, dict) or value.get("type") not in _PLANNED:
+        return value
+    data = value.get("data")
+    if not isinstance(data, dict) or data.get("owner_email") is not None:
+        return value
+    return {**value, "data": {**data, "owner_email": owner}}
 
 
 def event_id(given: str, source: str) -> UUID:

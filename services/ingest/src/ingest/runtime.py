@@ -35,6 +35,8 @@ class Runtime:
     shared: SharedDomains
     tokens: Collection[str]
     """Sources whose vendor may be asked for what its webhooks leave out."""
+    default_owner: str | None = None
+    """Who owns a milestone that is planned without an owner; None: it is refused."""
 
     def enriched(self, source: Source) -> bool:
         """Whether this vendor's webhooks leave out what its API would tell."""

@@ -44,6 +44,9 @@ class Settings(ServiceSettings):
     import_processes: int = Field(default=2, ge=0, le=64)
     """Processes that read the lines of long imports; 0: a thread of this one does."""
 
+    default_owner_email: str | None = Field(default=None, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")
+    """Who owns a milestone that `POST /v1/events` plans without an owner; unset: it is refused."""
+
     def secrets(self) -> dict[str, tuple[bytes, ...]]:
         """Secrets by source, as bytes to sign with."""
         return {

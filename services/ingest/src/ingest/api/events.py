@@ -155,7 +155,8 @@ def _values(request: Request, raw: bytes) -> list[Any]:
 
 def _items(runtime: Runtime, values: list[Any], seed: str | None) -> list[Item]:
     items = []
-    for index, value in enumerate(values):
+    for index, given in enumerate(values):
+        value = forms.owned(given, runtime.default_owner)
         try:
             form = forms.read(value, imported=False)
         except Refused as refused:
