@@ -12,7 +12,7 @@ from uuid import UUID
 
 import typer
 
-from loopctl import rebuilding
+from loopctl import backtesting, norms, rebuilding
 from loopctl.console import complain
 from loopctl.errors import Problem, WrongUsage
 
@@ -30,7 +30,9 @@ def register(cli: typer.Typer) -> None:
     health = typer.Typer(help="Scores: replay, rebuild and try them.", no_args_is_help=True)
     health.callback()(_health)
     health.command()(replay)
+    health.command()(backtesting.backtest)
     health.command()(rebuilding.rebuild)
+    health.command()(norms.norms)
     cli.add_typer(health, name="health")
 
 
@@ -49,7 +51,7 @@ def replay(
     Each score uses what was known at its moment. `loop churn train --scores FILE` learns from them.
     """
     last = _second(until) if until else None
-    lines = _lines(events)
+    lines = lines_of(events)
     jobs = [(part, lines, every, last, config) for part in range(WORKERS)]
     refused = 0
     if "fork" in multiprocessing.get_all_start_methods():
@@ -75,7 +77,7 @@ def training_replay(
     """The scores of clients whose events are read already, as `churn.dataset` takes them."""
     from churn.domain.history import Scored
 
-    book = _book(config)
+    book = book_of(config)
 
     def scores(clients: Mapping[str, Sequence[Happened]]) -> Mapping[str, list[Scored]]:
         from health.replay import replay as of_client
@@ -110,7 +112,7 @@ def _part(
     who = event_file.identities(lines)
     found = event_file.read(lines, who, part=part, parts=WORKERS)
     until = found.newest // MICRO if last is None else last
-    book = _book(config)
+    book = book_of(config)
     clients = ((key, in_order(events)) for key, events in sorted(found.clients.items()))
     return b"".join(_printed(clients, book, until, every)), found.refusals
 
@@ -154,7 +156,8 @@ def _client_id(key: str) -> UUID:
         return derived_id("client of a file", key)
 
 
-def _book(config: Path | None) -> Book:
+def book_of(config: Path | None) -> Book:
+    """What a configuration folder puts in force. Raises Problem where there is no model."""
     from common.settings import REPOSITORY_CONFIG
     from health.replay import shipped_book
 
@@ -164,7 +167,8 @@ def _book(config: Path | None) -> Book:
     return book
 
 
-def _lines(events: str) -> list[bytes]:
+def lines_of(events: str) -> list[bytes]:
+    """The lines of a file, or of stdin (-), with their words read. Raises Problem."""
     from common.settings import REPOSITORY_CONFIG
 
     from loopctl.words import with_readings
