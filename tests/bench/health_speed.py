@@ -30,7 +30,7 @@ from common.settings import ServiceSettings
 from loopctl import rebuilding
 from loopctl.local import ports
 
-from tests.bench import health_events, health_looks, machine
+from tests.bench import health_events, health_looks, machine, table
 from tests.support.stack import TestStack, private_stack
 
 RESULTS = Path(__file__).parent / "results" / "health_speed.json"
@@ -236,6 +236,34 @@ async def _serves(http: httpx.AsyncClient) -> None:
     raise RuntimeError("health does not serve")
 
 
+def rendered(found: dict[str, Any]) -> str:
+    """Markdown: what each part came to."""
+    ours, rebuilt, reading = found["recompute"]["health"], found["rebuild"], found["reads"]
+    each, batch, same = (found["recompute"][f"faststream_{mode}"] for mode in ("each", "batch", "ours"))
+    cpu = ours["cpu_microseconds_a_fact"]
+    one, looks = found["score"], found["looks"]
+    sizes = [f"{size['clients']:,} clients: {size['looked_at_per_second']:,}/s" for size in looks["sizes"]]
+    crossed = looks["crossings"]
+    lines = [
+        "| what | figure | beside it |",
+        "|---|---:|---|",
+        f"| events from Kafka to written scores, one process | {ours['per_second']:,}/s | a FastStream consumer, an event"
+        f" at a time: {each['per_second']:,}/s (ratio {found['recompute']['ratio_to_each']}); a batch a transaction:"
+        f" {batch['per_second']:,}/s (ratio {found['recompute']['ratio_to_batch']}); batches through our own handler:"
+        f" {same['per_second']:,}/s; CPU µs an event: health {cpu['consumer']}, PostgreSQL {cpu['postgres']},"
+        f" Kafka {cpu['kafka']} |",
+        f"| states and day ends from facts, two processes | {rebuilt['facts_per_second']:,} facts/s |"
+        f" {rebuilt['clients']:,} clients, {rebuilt['day_ends']:,} day ends, {rebuilt['differences']} differences |",
+        f"| fold + score of one client | {one['fold_microseconds'] + one['score_microseconds']:.0f} µs | reading and"
+        f" writing its row {one['reading_and_writing_the_row_microseconds']:.0f} µs; state {one['state_bytes']:,} bytes |",
+        f"| `GET …/health` at {reading['per_second']}/s | p99 {reading['p99_ms']} ms | p50 {reading['p50_ms']} ms |",
+        f"| clients whose day begins at once | {sizes[-1].split(': ')[1]} | {'; '.join(sizes)} |",
+        f"| bands crossed by silence, {crossed['per_second']}/s | p99 {crossed['written_after_p99_seconds']} s after |"
+        f" {crossed['crossings']:,} crossings, the longest {crossed['longest_seconds']} s |",
+    ]
+    return "\n".join(lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
@@ -253,6 +281,8 @@ def main() -> int:
                 _keep(found, name, part(stack))
         if "looks" in parts:
             _keep(found, "looks", health_looks.looks(stack, wish.most_clients))
+    if set(PARTS) <= set(found):
+        table.into_readme("health_speed", f"{rendered(found)}\n\n{table.on(found['machine'])}")
     return 0
 
 
