@@ -87,7 +87,9 @@ def _pays(state: ClientState, subscription: str, currency: str, amount: int, at:
     put(state.subscriptions, subscription, [currency, amount], SUBSCRIPTIONS)
     total = mrr(state, currency)
     latest = next((e for e in reversed(state.mrr_log) if e[1] == currency), None)
-    if latest is None or latest[2] != total:
+    if latest is not None and latest[0] == at.day:  # of a day counts how it ended: what begins together is no growth
+        latest[2:] = [total, at.mark]
+    elif latest is None or latest[2] != total:
         keep_last(state.mrr_log, [at.day, currency, total, at.mark], MRR_STEPS)
     state.marks["mrr"] = at.mark
 
