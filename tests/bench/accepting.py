@@ -28,7 +28,10 @@ from tests.support.stack import private_stack
 
 RESULTS = Path(__file__).parent / "results" / "accepting.json"
 CONNECTIONS = 64
-BATCH = 100
+BATCH, BATCH_CONNECTIONS = 100, 32
+"""Events in a post, and senders of such posts: enough of them that the next group is there when one is committed."""
+MOST_A_SECOND = 30_000
+"""Events that are prepared for a second of posts of many: nobody is to run out of them."""
 POOLS = (6, 32)
 """Sizes of the baseline's connection pool: the better one counts."""
 SHARE_FOR_LATENCY, SHARE_FOR_STEADY = 0.7, 0.8
@@ -43,14 +46,14 @@ def singles(bench: Bench, seconds: float) -> dict[str, Any]:
         if found["per_second"] > baseline.get("per_second", 0):
             baseline = {**found, "pool": pool}
     ours = _top(bench, "ingest.main", seconds)
-    two = _two(bench, posts("two", int(12_000 * seconds)), seconds)
+    two, _ = _two(bench, posts("two", int(12_000 * seconds)), seconds)
     rate = ours["per_second"] * SHARE_FOR_LATENCY
     replica = _fresh(bench, "ingest.main")
     paced = volley.fire(replica.port, posts("paced", int(rate * seconds)), connections=4 * CONNECTIONS, rate=rate)
     bench.stop(replica)
     return {
         "ours": ours,
-        "two_replicas": two,
+        "two_replicas": round(two, 1),
         "committing_each": baseline,
         "ratio": round(ours["per_second"] / baseline["per_second"], 2),
         "ratio_of_two": round(two / baseline["per_second"], 2),
@@ -78,12 +81,14 @@ def _top(bench: Bench, module: str, seconds: float, environment: dict[str, str] 
         "per_second": round(answers.rate, 1),
         **_latency(answers),
         "statuses": answers.statuses,
-        "cpu_microseconds_per_post": {name: round(v / len(answers.answered) * 1e6) for name, v in cpu.items()},
+        "cpu_microseconds_per_post": _each(cpu, len(answers.answered)),
     }
 
 
-def _two(bench: Bench, wanted: list[bytes], seconds: float, connections: int = CONNECTIONS) -> float:
-    """Good answers a second of two replicas, half of the connections to each."""
+def _two(
+    bench: Bench, wanted: list[bytes], seconds: float, connections: int = CONNECTIONS
+) -> tuple[float, dict[str, float]]:
+    """Good answers a second of two replicas, half of the connections to each; CPU microseconds an answer."""
     first, second = _fresh(bench, "ingest.main"), bench.start()
     found: list[volley.Answers] = []
 
@@ -92,13 +97,14 @@ def _two(bench: Bench, wanted: list[bytes], seconds: float, connections: int = C
 
     pairs = zip((first.port, second.port), shares(wanted, 2), strict=True)
     threads = [threading.Thread(target=half, args=pair) for pair in pairs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with volley.measured_cpu(bench.cpu_seconds) as cpu:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     for replica in (first, second):
         bench.stop(replica)
-    return round(sum(answers.rate for answers in found), 1)
+    return sum(answers.rate for answers in found), _each(cpu, sum(len(answers.answered) for answers in found))
 
 
 def _latency(answers: volley.Answers) -> dict[str, float]:
@@ -108,19 +114,31 @@ def _latency(answers: volley.Answers) -> dict[str, float]:
 def in_batches(bench: Bench, seconds: float) -> dict[str, Any]:
     """Rows a second of posts of 100 events, beside the same rows inserted in bulk with nothing else done."""
     replica = _fresh(bench, "ingest.main")
-    answers = volley.fire(replica.port, batches("batch", int(100 * seconds), BATCH), connections=8, seconds=seconds)
+    wanted = batches("batch", int(MOST_A_SECOND / BATCH * seconds), BATCH)
+    with volley.measured_cpu(bench.cpu_seconds) as cpu:
+        answers = volley.fire(replica.port, wanted, connections=BATCH_CONNECTIONS, seconds=seconds)
     bench.stop(replica)
-    two = _two(bench, batches("two-batch", int(200 * seconds), BATCH), seconds, connections=8) * BATCH
+    wanted = batches("two-batch", len(wanted), BATCH)
+    two, cpu_of_two = _two(bench, wanted, seconds, connections=BATCH_CONNECTIONS)
     bare = asyncio.run(bare_insert.measure(bench.stack.owner_url, seconds / 2))
     events = len(answers.answered) * BATCH / answers.seconds
     return {
+        "connections": BATCH_CONNECTIONS,
         "events_per_second": round(events),
-        "two_replicas": round(two),
+        "two_replicas": round(two * BATCH),
         "statuses": answers.statuses,
+        "cpu_microseconds_per_event": _each(cpu, len(answers.answered) * BATCH),
+        "cpu_microseconds_per_event_of_two": {name: round(used / BATCH, 1) for name, used in cpu_of_two.items()},
         "bare_insert_events_per_second": bare,
         "ratio": round(events / bare["same_rows"], 2),
-        "ratio_of_two": round(two / bare["same_rows"], 2),
+        "ratio_of_two": round(two * BATCH / bare["same_rows"], 2),
+        "ratio_to_one_writer": round(events / bare["one_writer"], 2),
     }
+
+
+def _each(seconds: dict[str, float], count: int) -> dict[str, float]:
+    """Microseconds."""
+    return {name: round(used / count * 1e6, 1) for name, used in seconds.items()}
 
 
 def steady(bench: Bench, rate: float, minutes: float) -> dict[str, Any]:
@@ -282,12 +300,15 @@ def rendered(content: dict[str, Any]) -> str:
         "CPU a post": _costs(ours["cpu_microseconds_per_post"]),
         "CPU a post, committing each": _costs(theirs["cpu_microseconds_per_post"]),
         f"at 70 % of the top rate ({paced['rate']:,}/s)": _three(paced),
-        "posts of 100 events": (
+        f"posts of {BATCH} events, {batch['connections']} connections": (
             f"{batch['events_per_second']:,} events/s, with two replicas {batch['two_replicas']:,} events/s"
         ),
-        "the same rows, inserted in bulk and nothing else": (
-            f"{bare['same_rows']:,} events/s (one writer: {bare['one_writer']:,}); ratios {batch['ratio']}, "
-            f"{batch['ratio_of_two']}"
+        "CPU an event of them": _costs(batch["cpu_microseconds_per_event"]),
+        "the same rows, inserted in bulk by four writers and nothing else": (
+            f"{bare['same_rows']:,} events/s; ratios {batch['ratio']}, with two replicas {batch['ratio_of_two']}"
+        ),
+        "… inserted by one writer": (
+            f"{bare['one_writer']:,} events/s; ratio of one process {batch['ratio_to_one_writer']}"
         ),
         f"{steady['minutes']:g} minutes at {steady['rate']:,}/s, two replicas, one killed in the middle": (
             f"{steady['accepted']:,} accepted, {steady['lost']} lost, {steady['doubled']} doubled"
@@ -308,8 +329,8 @@ def _three(latency: dict[str, Any]) -> str:
     return ", ".join(f"p{q} {latency[f'p{q}_ms']} ms" for q in (50, 95, 99))
 
 
-def _costs(microseconds: dict[str, int]) -> str:
-    return ", ".join(f"{name} {value} µs" for name, value in microseconds.items())
+def _costs(microseconds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.0f} µs" for name, value in microseconds.items())
 
 
 def _show(part: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from common import tracing
 from common.clock import Clock, SystemClock
 from common.contracts.base import Event, Origin
 from common.contracts.rendering import Draft
+from common.db import fetch
 
 LIVE, IMPORT = 0, 1
 KEPT = timedelta(hours=72)
@@ -42,13 +43,13 @@ SELECT pg_notify(current_schema() || '_outbox', '')
 """)
 
 
-_INSERT_RENDERED = text("""
+_INSERT_RENDERED = """
 WITH new AS (
   INSERT INTO outbox (day, event_id, lane, topic, key, headers, body, written_at)
-  SELECT :day, u.event_id, :lane, :topic, u.key, (CAST(:headers AS jsonb[]))[u.type], convert_to(u.body, 'UTF8'),
-         :written_at
-  FROM unnest(CAST(CAST(:ids AS text) AS uuid[]), CAST(CAST(:types AS text) AS int[]),
-              string_to_array(:keys, chr(31)), string_to_array(:bodies, chr(31)))
+  SELECT $1::date, u.event_id, $2::smallint, $3::text, u.key, ($4::jsonb[])[u.type], convert_to(u.body, 'UTF8'),
+         $5::timestamptz
+  FROM unnest(CAST($6::text AS uuid[]), CAST($7::text AS int[]), string_to_array($8, chr(31)),
+              string_to_array($9, chr(31)))
        WITH ORDINALITY AS u(event_id, type, key, body, nth)
   ORDER BY u.nth
   RETURNING seq, day, lane, written_at
@@ -56,7 +57,7 @@ WITH new AS (
   INSERT INTO outbox_unsent (seq, day, lane, written_at) SELECT seq, day, lane, written_at FROM new
 )
 SELECT pg_notify(current_schema() || '_outbox', '')
-""")
+"""
 SEPARATOR = "\x1f"
 
 
@@ -144,20 +145,11 @@ async def add_rendered(
     """The same for many events of one topic, lane and trace that are JSON already, a column a field."""
     written_at = _wall.wall()
     numbered = {type_: nth for nth, type_ in enumerate(dict.fromkeys(types), 1)}
-    await session.execute(
-        _INSERT_RENDERED,
-        {
-            "day": written_at.date(),
-            "written_at": written_at,
-            "topic": topic,
-            "lane": lane,
-            "ids": listed(ids),
-            "keys": joined(keys),
-            "types": listed([str(numbered[type_]) for type_ in types]),
-            "headers": [orjson.dumps(headers_of(type_, traceparent)).decode() for type_ in numbered],
-            "bodies": joined(bodies),
-        },
-    )
+    headers = [orjson.dumps(headers_of(type_, traceparent)).decode() for type_ in numbered]
+    await fetch(
+        session, _INSERT_RENDERED, written_at.date(), lane, topic, headers, written_at, listed(ids),
+        listed([str(numbered[type_]) for type_ in types]), joined(keys), joined(bodies),
+    )  # fmt: skip
 
 
 def listed(values: Sequence[str]) -> str:

@@ -19,8 +19,9 @@ from common.timers import Timer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingest.domain import moving
+from ingest.domain.kinds import ADDITIVE
 from ingest.domain.moving import Line
-from ingest.domain.plan import ADDITIVE, Plan
+from ingest.domain.plan import Plan
 from ingest.domain.world import World
 from ingest.repository import ledger, loading, merging, saving
 from ingest.repository.merging import Move

@@ -93,4 +93,4 @@ def _read_again(held: Quarantined, source: Source, reader: Reader) -> Arrival:
         for nth, statement in enumerate(item.statements)
     )
     # its key was taken when it was quarantined
-    return Arrival(source.name, held.received_at, items=[replace(item, key=None, statements=statements)])
+    return Arrival(source.name, held.received_at, items=[item._replace(key=None, statements=statements)])

@@ -14,8 +14,9 @@ from common.contracts.base import Data, Origin
 
 def instant(value: datetime) -> str:
     """A moment as the envelope writes it: in UTC."""
-    moment = value if value.tzinfo is UTC else value.astimezone(UTC)
-    return f"{moment.isoformat()[:-6]}Z"
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat()[:-6] + "Z"
 
 
 def written(body: Data) -> str:
@@ -78,5 +79,5 @@ def rendered(
     return (
         f'{{"specversion":"1.0","id":"{id}","source":"{source}","type":"{type}","subject":"{subject}","time":"{time}",'
         f'"datacontenttype":"application/json","dataschema":"csl/schemas/{type}.json","knowntime":"{knowntime}",'
-        f'"origin":"{origin.value}","sequence":{sequence},"data":{data}{claimed}}}'
+        f'"origin":"{origin}","sequence":{sequence},"data":{data}{claimed}}}'
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from common.contracts.base import Origin
@@ -40,8 +40,7 @@ class Lookup:
     """Only worth asking for while nobody knows whose it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One source event: what it says, or why it says nothing to us."""
 
     key: str | None

@@ -13,12 +13,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from common.contracts import client, registry
-from common.contracts.base import Data, Origin
+from common.contracts import registry
+from common.contracts.base import Origin
 from common.contracts.ids import derived_id
-from common.contracts.rendering import instant, rendered
+from common.contracts.rendering import instant, rendered, written, written_fact
 
-from ingest.domain.plan import ADDITIVE, Circumstance, Fate, Plan, Words
+from ingest.domain.kinds import kind_of
+from ingest.domain.plan import Circumstance, Fate, Plan, Words
 from ingest.domain.refs import own_name, parse_subject
 from ingest.domain.statement import Statement
 from ingest.domain.times import clamp
@@ -93,7 +94,8 @@ def briefed(number: int, source: str, statements: Sequence[Statement], event_id:
 def _does_more(s: Statement) -> bool:
     one_subject = len(s.refs) == (0 if s.client_id else 1)
     more = s.links or s.fill or s.creates or s.contact or s.data is None or s.time is None
-    return bool(more) or not one_subject or isinstance(s.data, client.Profile | client.Contact | client.ContactMoved)
+    kind = kind_of(s.data)
+    return bool(more) or not one_subject or kind.profile or kind.person
 
 
 def _brief(number: int, nth: int, source: str, statement: Statement, line: str, event_id: UUID) -> Brief:
@@ -113,16 +115,12 @@ def _brief(number: int, nth: int, source: str, statement: Statement, line: str, 
         source=source,
         subject=str(statement.client_id or f"ref:{statement.refs[0]}"),
         time=instant(time),
-        data=body.model_dump_json(by_alias=True, exclude_none=True),
-        fact=_without_people(body) if body.personal_fields() else "",
-        additive=isinstance(body, ADDITIVE),
+        data=written(body),
+        fact=written_fact(body) if body.personal_fields() else "",
+        additive=kind_of(body).additive,
         words=statement.text,
         contact=contact,
     )
-
-
-def _without_people(body: Data) -> str:
-    return body.model_dump_json(by_alias=True, exclude_none=True, exclude=set(body.personal_fields()))
 
 
 @dataclass(slots=True)

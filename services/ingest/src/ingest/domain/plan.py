@@ -20,13 +20,11 @@ from common.contracts.ids import derived_id
 from common.contracts.rendering import Draft
 
 from ingest.domain import forgetting, linking, people
+from ingest.domain.kinds import kind_of
 from ingest.domain.refs import Ref, own_name
 from ingest.domain.statement import Statement
 from ingest.domain.times import clamp
 from ingest.domain.world import Client, Owner, Person, World
-
-ADDITIVE = (client.LoggedIn, client.UsageRecorded, client.HoursLogged, client.TouchpointRecorded)
-"""Events that add up: said by history and by a live feed, they would count twice."""
 
 
 class Fate(StrEnum):
@@ -107,7 +105,7 @@ class Plan:
 
     def take(self, statement: Statement, how: Circumstance) -> Fate:
         """Decide one statement. Raises Refused where it contradicts what is known, and nothing has changed then."""
-        if isinstance(statement.data, client.Profile):
+        if kind_of(statement.data).profile:
             self._contradictions(statement)
         fitting: linking.Fit | None = None
         who = self._whose(statement)
@@ -231,7 +229,7 @@ class Plan:
         return made
 
     def _overlaps(self, statement: Statement, who: Client, how: Circumstance) -> bool:
-        if not isinstance(statement.data, ADDITIVE):
+        if not kind_of(statement.data).additive:
             return False
         since = who.first_live(how.source)
         return since is not None and clamp(statement.time, how.received_at)[0] > since
@@ -283,11 +281,7 @@ class Plan:
 
     def _known_already(self, body: Data, who: Client) -> bool:
         """A creation that adds nothing to a client we know: its CRM was told of it after us."""
-        return (
-            isinstance(body, client.ClientRegistered)
-            and who.id not in self.created
-            and not body.model_fields_set - {"refs"}
-        )
+        return kind_of(body).registers and who.id not in self.created and not body.model_fields_set - {"refs"}
 
     def _completed(self, statement: Statement, who: Client, how: Circumstance) -> Data:
         body = statement.data
@@ -297,7 +291,7 @@ class Plan:
             owner = self.world.owners.get(ref)
             if owner is not None and owner.alias:
                 body = body.model_copy(update={name: owner.alias})
-        if isinstance(body, client.Contact | client.ContactMoved):
+        if kind_of(body).person and isinstance(body, client.Contact | client.ContactMoved):
             key = (who.id, body.contact_id)
             person, body = people.note(self.world.people.get(key), body)
             self._remember(key, person)
@@ -329,7 +323,7 @@ class Plan:
             claimedtime=claimed.isoformat() if clamped and claimed is not None else None,
         )
         self.said.append(Said(event, event_id, via, how.raw))
-        if isinstance(body, client.Profile):
+        if kind_of(body).profile and isinstance(body, client.Profile):
             self._learn(body, who, time)
         if how.origin is Origin.LIVE:
             who.heard(how.source, time)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from common.contracts import registry
@@ -22,8 +22,7 @@ class Unreadable(Exception):  # noqa: N818  (a finding about a body, not a fault
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class SourceEvent:
+class SourceEvent(NamedTuple):
     """One event of a vendor's body: its dedup key, the vendor's name for it, and the object itself."""
 
     key: str
@@ -52,9 +51,9 @@ class ContactChange:
     left: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Statement:
-    """One thing said about a client.
+    """One thing said about a client. Never changed; not frozen, because freezing doubles what making one costs.
 
     `refs` are names of the client, tried in order; `links` are further names that belong to whoever it is.
     Exactly one of `data` (an event's body) and `contact` is said; with neither, only the links are.

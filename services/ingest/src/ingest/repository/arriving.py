@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from common.db import fetch
 from common.errors import NotFound
 from common.outbox import joined, listed
 from sqlalchemy import text
@@ -21,14 +22,14 @@ DEDUP_KEPT = timedelta(days=30)
 """Vendors retry for up to three."""
 EXPIRE_AT_ONCE = 5_000
 
-_FRESH = text("""
+_FRESH = """
 WITH new AS (
   INSERT INTO dedup_keys (source, key, seen_at)
-  SELECT u.source, decode(u.key, 'hex'), :at
-  FROM unnest(string_to_array(:sources, chr(31)), CAST(CAST(:keys AS text) AS text[])) AS u(source, key)
+  SELECT u.source, decode(u.key, 'hex'), $1
+  FROM unnest(string_to_array($2, chr(31)), CAST($3::text AS text[])) AS u(source, key)
   ON CONFLICT DO NOTHING RETURNING key)
 SELECT string_agg(key, '') FROM new
-""")
+"""
 _EXPIRE = text("""
 DELETE FROM dedup_keys WHERE (source, key) IN (
   SELECT source, key FROM dedup_keys WHERE seen_at < :before LIMIT :limit)
@@ -81,15 +82,9 @@ async def fresh(session: AsyncSession, keys: Mapping[bytes, str], at: datetime) 
     if not keys:
         return set()
     ordered = sorted(keys)
-    taken = await session.scalar(
-        _FRESH,
-        {
-            "at": at,
-            "sources": joined([keys[key] for key in ordered]),
-            "keys": listed([key.hex() for key in ordered]),
-        },
-    )
-    told = bytes(taken or b"")
+    sources, written = joined([keys[key] for key in ordered]), listed([key.hex() for key in ordered])
+    [(taken,)] = await fetch(session, _FRESH, at, sources, written)
+    told: bytes = taken or b""
     if len(told) == len(ordered) * DIGEST_BYTES:
         return set(ordered)
     return {told[start : start + DIGEST_BYTES] for start in range(0, len(told), DIGEST_BYTES)}

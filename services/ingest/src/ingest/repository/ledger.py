@@ -16,6 +16,7 @@ from common import outbox
 from common.contracts import client
 from common.contracts.base import Origin
 from common.contracts.rendering import Draft, instant, rendered, written, written_fact
+from common.db import fetch
 from common.outbox import joined, listed
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,19 +26,18 @@ from ingest.domain.plan import Said
 from ingest.domain.refs import Ref
 
 NULL = "NULL"
-_WRITE = text("""
+_WRITE = """
 INSERT INTO said (client_id, root_id, event_id, type, time, knowntime, sequence, origin, source, via, raw_day, raw_id,
                   data)
 SELECT * FROM unnest(
-  CAST(CAST(:clients AS text) AS uuid[]), CAST(CAST(:roots AS text) AS uuid[]), CAST(CAST(:events AS text) AS uuid[]),
-  string_to_array(:types, chr(31)), CAST(CAST(:times AS text) AS timestamptz[]),
-  CAST(CAST(:knowns AS text) AS timestamptz[]), CAST(CAST(:sequences AS text) AS int[]),
-  string_to_array(:origins, chr(31)), string_to_array(:sources, chr(31)), CAST(:vias AS text[]),
-  CAST(CAST(:raw_days AS text) AS date[]), CAST(CAST(:raw_ids AS text) AS uuid[]), string_to_array(:datas, chr(31)))
+  CAST($1::text AS uuid[]), CAST($2::text AS uuid[]), CAST($3::text AS uuid[]), string_to_array($4, chr(31)),
+  CAST($5::text AS timestamptz[]), CAST($6::text AS timestamptz[]), CAST($7::text AS int[]),
+  string_to_array($8, chr(31)), string_to_array($9, chr(31)), $10::text[], CAST($11::text AS date[]),
+  CAST($12::text AS uuid[]), string_to_array($13, chr(31)))
 ON CONFLICT (client_id, root_id) DO UPDATE SET event_id = excluded.event_id, type = excluded.type,
   time = excluded.time, knowntime = excluded.knowntime, data = excluded.data, via = excluded.via,
   raw_day = excluded.raw_day, raw_id = excluded.raw_id
-""")
+"""
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ def columns(said: Iterable[Said]) -> Columns:
         into.times.append(time)
         into.knowntimes.append(known_written)
         into.sequences.append(str(event.sequence))
-        into.origins.append(event.origin.value)
+        into.origins.append(event.origin)
         into.sources.append(event.source)
         into.vias.append(str(via) if via else None)
         into.raw_days.append(day)
@@ -105,27 +105,14 @@ async def write(session: AsyncSession, said: Sequence[Said], told: Columns | Non
     """
     if not said:
         return
-    lines = {(s.event.subject, s.root): s for s in said}
-    if told is None or len(lines) < len(said):
-        told = columns(lines.values())
-    await session.execute(
-        _WRITE,
-        {
-            "clients": listed(told.clients),
-            "roots": listed(told.roots),
-            "events": listed(told.ids),
-            "types": joined(told.types),
-            "times": listed(told.times),
-            "knowns": listed(told.knowntimes),
-            "sequences": listed(told.sequences),
-            "origins": joined(told.origins),
-            "sources": joined(told.sources),
-            "vias": told.vias,
-            "raw_days": listed(told.raw_days),
-            "raw_ids": listed(told.raw_ids),
-            "datas": joined(told.facts),
-        },
-    )
+    told = told or columns(said)
+    if len(set(told.roots)) < len(said):
+        told = columns({(s.event.subject, s.root): s for s in said}.values())
+    await fetch(
+        session, _WRITE, listed(told.clients), listed(told.roots), listed(told.ids), joined(told.types),
+        listed(told.times), listed(told.knowntimes), listed(told.sequences), joined(told.origins),
+        joined(told.sources), told.vias, listed(told.raw_days), listed(told.raw_ids), joined(told.facts),
+    )  # fmt: skip
 
 
 async def say(session: AsyncSession, said: Sequence[Said]) -> None:

@@ -10,11 +10,13 @@ from uuid import UUID
 
 import orjson
 from common.contracts import client
+from common.db import fetch
 from common.errors import Unavailable
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingest.domain.forgetting import address_refs
+from ingest.domain.kinds import kind_of
 from ingest.domain.linking import domains_of
 from ingest.domain.refs import Ref
 from ingest.domain.shared import SharedDomains
@@ -24,17 +26,18 @@ from ingest.domain.world import Client, Erasure, Owner, Person, World
 LINKING = 0x4C494E4B
 """Advisory lock of whoever may link or park a ref: else one could park what another has just linked."""
 
-_OWNERS = text("""
+_OWNERS = """
 SELECT r.source, r.kind, r.id, r.client_id, r.alias, r.explicit
-FROM unnest(CAST(:sources AS text[]), CAST(:kinds AS text[]), CAST(:ids AS text[])) AS u(source, kind, id)
+FROM unnest($1::text[], $2::text[], $3::text[]) AS u(source, kind, id)
 JOIN refs r ON r.source = u.source AND r.kind = u.kind AND r.id = u.id
-""")
+"""
 _OWNED_BY = text("SELECT source, kind, id, client_id, alias, explicit FROM refs WHERE client_id = ANY(:ids)")
-_LOCK = text("""
-SELECT id, created_at, profile::text AS profile, said_at::text AS said_at, live_since::text AS live_since, merged_into,
-  forgotten::text AS forgotten, CASE WHEN unlinked_in IS NULL THEN false ELSE
-    pg_snapshot_xmax(pg_current_snapshot())::text::bigint - unlinked_in BETWEEN 0 AND 100000 END AS unsettled
-FROM clients WHERE id = ANY(:ids) ORDER BY id FOR UPDATE""")
+_LOOK = """
+SELECT id, created_at, profile::text, said_at::text, live_since::text, merged_into, forgotten::text,
+  CASE WHEN unlinked_in IS NULL THEN false ELSE
+    pg_snapshot_xmax(pg_current_snapshot())::text::bigint - unlinked_in BETWEEN 0 AND 100000 END
+FROM clients WHERE id = ANY($1) ORDER BY id"""
+_LOCK = f"{_LOOK} FOR UPDATE"
 _BY_DOMAIN = text("SELECT domain, id FROM clients WHERE domain = ANY(:domains) AND merged_into IS NULL")
 _NAMED = text("SELECT id, merged_into FROM clients WHERE id = ANY(:ids)")
 _ERASED_REFS = text("SELECT digest, erased_at, times FROM erased_refs WHERE digest = ANY(:digests)")
@@ -84,7 +87,8 @@ async def world(session: AsyncSession, statements: Sequence[Statement], shared: 
 
 def _teaches_domain(statement: Statement) -> bool:
     """What waits for that domain is to be released by whoever says it."""
-    return isinstance(statement.data, client.Profile) and statement.data.domain is not None
+    data = statement.data
+    return kind_of(data).profile and isinstance(data, client.Profile) and data.domain is not None
 
 
 async def _name(session: AsyncSession, found: World, named: Collection[UUID]) -> set[UUID]:
@@ -153,12 +157,7 @@ async def owners(session: AsyncSession, refs: Collection[Ref]) -> dict[Ref, Owne
     """Who owns which of these refs."""
     if not refs:
         return {}
-    listed = list(refs)
-    rows = await session.execute(
-        _OWNERS,
-        {"sources": [r.source for r in listed], "kinds": [r.kind for r in listed], "ids": [r.id for r in listed]},
-    )
-    return _by_ref(rows)
+    return _by_ref(await fetch(session, _OWNERS, *map(list, zip(*refs, strict=True))))
 
 
 async def owned_by(session: AsyncSession, client_ids: Sequence[UUID]) -> dict[Ref, Owner]:
@@ -172,30 +171,23 @@ def _by_ref(rows: Any) -> dict[Ref, Owner]:
 
 async def lock(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Client]:
     """Lock clients in id order."""
-    if not ids:
-        return {}
-    return {row.id: _client(row) for row in await session.execute(_LOCK, {"ids": list(ids)})}
+    return _clients(await fetch(session, _LOCK, list(ids))) if ids else {}
 
 
 async def look(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Client]:
     """The same without a lock: for what is not changed here."""
-    if not ids:
-        return {}
-    rows = await session.execute(text(_LOCK.text.removesuffix(" FOR UPDATE")), {"ids": list(ids)})
-    return {row.id: _client(row) for row in rows}
+    return _clients(await fetch(session, _LOOK, list(ids))) if ids else {}
 
 
-def _client(row: Any) -> Client:
-    return Client(
-        id=row.id,
-        created_at=row.created_at,
-        profile=orjson.loads(row.profile),
-        said_at=orjson.loads(row.said_at),
-        live_since=orjson.loads(row.live_since),
-        merged_into=row.merged_into,
-        forgotten=orjson.loads(row.forgotten) if row.forgotten else {},
-        unsettled=row.unsettled,
-    )
+def _clients(rows: Iterable[Any]) -> dict[UUID, Client]:
+    """By id. Fields by position: there may be one for every event."""
+    read = orjson.loads
+    return {
+        id_: Client(
+            id_, created_at, read(profile), read(said_at), read(live), False, merged, read(gone) if gone else {}, lost
+        )
+        for id_, created_at, profile, said_at, live, merged, gone, lost in rows
+    }
 
 
 async def _erasures(session: AsyncSession, found: World, refs: Collection[Ref], named: Collection[UUID]) -> None:
@@ -238,7 +230,9 @@ def _contact(statement: Statement) -> str | None:
     if statement.contact:
         return statement.contact.contact_id
     data = statement.data
-    return data.contact_id if isinstance(data, client.Contact | client.ContactMoved) else None
+    if kind_of(data).person and isinstance(data, client.Contact | client.ContactMoved):
+        return data.contact_id
+    return None
 
 
 def digest(ref: Ref) -> bytes:

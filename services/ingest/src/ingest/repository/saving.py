@@ -12,6 +12,7 @@ from uuid import UUID
 
 from common.contracts.base import Origin
 from common.contracts.ids import derived_id
+from common.db import fetch
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -91,12 +92,12 @@ WITH gone AS (DELETE FROM parked WHERE event_id = ANY(:events) RETURNING unmatch
 DELETE FROM unmatched m WHERE m.id IN (SELECT unmatched_id FROM gone)
   AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.unmatched_id = m.id AND p.event_id <> ALL(:events))
 """)
-_RAW = text("""
+_RAW = """
 INSERT INTO raw_bodies (day, id, source, received_at, headers, body, client_ids)
-SELECT :day, u.id, u.source, u.received_at, u.headers::jsonb, u.body, CAST(string_to_array(u.clients, ',') AS uuid[])
-FROM unnest(CAST(:ids AS uuid[]), CAST(:sources AS text[]), CAST(:received AS timestamptz[]), CAST(:headers AS text[]),
-            CAST(:bodies AS bytea[]), CAST(:clients AS text[])) AS u(id, source, received_at, headers, body, clients)
-""")
+SELECT $1, u.id, u.source, u.received_at, u.headers::jsonb, u.body, CAST(string_to_array(u.clients, ',') AS uuid[])
+FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::text[], $6::bytea[], $7::text[])
+  AS u(id, source, received_at, headers, body, clients)
+"""
 _RAW_NAMES = text("""
 UPDATE raw_bodies b SET client_ids = b.client_ids || u.client_id
 FROM unnest(CAST(:days AS date[]), CAST(:ids AS uuid[]), CAST(:clients AS uuid[])) AS u(day, id, client_id)
@@ -287,18 +288,11 @@ async def keep_raw(
 ) -> None:
     """Store posts as they came, with the clients that each names (erasure and replay ask for them)."""
     if bodies:
-        await session.execute(
-            _RAW,
-            {
-                "day": day,
-                "ids": [b.id for b in bodies],
-                "sources": [b.source for b in bodies],
-                "received": [b.received_at for b in bodies],
-                "headers": [_json(b.headers) for b in bodies],
-                "bodies": [pack(b.body) for b in bodies],
-                "clients": [",".join(map(str, sorted(named.get(b.id, ())))) for b in bodies],
-            },
-        )
+        clients = [",".join(map(str, sorted(named.get(b.id, ())))) for b in bodies]
+        await fetch(
+            session, _RAW, day, [b.id for b in bodies], [b.source for b in bodies], [b.received_at for b in bodies],
+            [_json(b.headers) for b in bodies], [pack(b.body) for b in bodies], clients,
+        )  # fmt: skip
 
 
 async def name_raw(session: AsyncSession, named: Mapping[tuple[date, UUID], set[UUID]]) -> None:
