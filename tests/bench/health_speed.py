@@ -242,8 +242,13 @@ def rendered(found: dict[str, Any]) -> str:
     cpu = taken["health"]["cpu_microseconds_a_fact"]
     crossed = found["looks"]["crossings"]
     microseconds = one["fold_microseconds"] + one["score_microseconds"]
-    rows = [("events from Kafka to written scores, one process", f"{taken['health']['per_second']:,}/s",
-             f"CPU µs an event: health {cpu['consumer']}, PostgreSQL {cpu['postgres']}, Kafka {cpu['kafka']}")]  # fmt: skip
+    rows = [
+        (
+            "events from Kafka to written scores, one process",
+            f"{taken['health']['per_second']:,}/s",
+            f"µs of CPU an event: health {cpu['consumer']}, PostgreSQL {cpu['postgres']}, Kafka {cpu['kafka']}",
+        )
+    ]
     baselines = {"each": "an event a transaction", "batch": "a batch a transaction", "ours": "… by our own handler"}
     rows += [
         (f"a FastStream consumer, {name}", f"{taken[f'faststream_{mode}']['per_second']:,}/s",
