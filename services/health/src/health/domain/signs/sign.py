@@ -118,10 +118,13 @@ class Sign:
     """Whether it may begin or end within a UTC day though nothing happens (`instants`); others change at midnight."""
 
     def find(self, seen: Seen, params: Params) -> tuple[Finding, ...]:
-        answer = self.look(seen, params)
-        if answer is None:
-            return ()
-        return (answer,) if isinstance(answer, Finding) else answer
+        return findings(self.look(seen, params))
+
+
+def findings(answer: Answer) -> tuple[Finding, ...]:
+    if answer is None:
+        return ()
+    return (answer,) if isinstance(answer, Finding) else answer
 
 
 def on_day(day: int) -> str:

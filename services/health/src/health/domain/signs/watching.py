@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 from health.domain.evaluate import Feeds, deadlines
 from health.domain.moments import HOUR
 from health.domain.signs.people import unanswered
-from health.domain.signs.sign import Finding, Params, Rhythm, Seen, Sign
+from health.domain.signs.sign import Finding, Params, Rhythm, Seen, Sign, findings
 from health.domain.state import ClientState
 
 Key: TypeAlias = tuple[str, str]
@@ -44,34 +44,45 @@ def watch(policy: Policy, seen: Seen, on: frozenset[Key], feeds: Feeds | None) -
     """
     found = Watched([], [], [])
     silent: dict[str, bool] = {}
-    left = set(on)
+    shown: dict[str, set[str]] = {}
+    for name, about in on:
+        shown.setdefault(name, set()).add(about)
     for sign, params in policy.settings:
-        mine = frozenset(about for name, about in on if name == sign.name)
-        if any(_is_silent(family, seen, feeds, silent) for family in sign.families):
-            left -= {(sign.name, about) for about in mine}
+        mine = shown.pop(sign.name, None)
+        if feeds is not None and _rests_on_silence(sign, seen, feeds, silent):
             continue
-        for finding in sign.find(replace(seen, on=mine) if mine else seen, params):
-            known = finding.about in mine
-            (found.goes_on if known else found.began).append((sign, finding))
-            left.discard((sign.name, finding.about))
-    found.over.extend(sorted(left))
+        answer = sign.look(replace(seen, on=frozenset(mine)) if mine else seen, params)
+        if mine is None and answer is None:
+            continue
+        gone = set(mine or ())
+        for finding in findings(answer):
+            (found.goes_on if finding.about in gone else found.began).append((sign, finding))
+            gone.discard(finding.about)
+        found.over.extend((sign.name, about) for about in sorted(gone))
+    found.over.extend(sorted((name, about) for name, abouts in shown.items() for about in abouts))
     return found
 
 
-def _is_silent(family: str, seen: Seen, feeds: Feeds | None, known: dict[str, bool]) -> bool:
+def _rests_on_silence(sign: Sign, seen: Seen, feeds: Feeds, silent: dict[str, bool]) -> bool:
+    for family in sign.families:
+        known = silent.get(family)
+        if known is None:
+            known = silent[family] = _is_silent(family, seen, feeds)
+        if known:
+            return True
+    return False
+
+
+def _is_silent(family: str, seen: Seen, feeds: Feeds) -> bool:
     """Whether a source of this kind of data should have been heard by now, and was not.
 
     A source that came live but keeps no rhythm that we know of cannot be missed.
     """
     sources = seen.state.feeds.get(family)
-    if feeds is None or sources is None:
-        return False
-    if family not in known:
-        known[family] = any(
-            seen.now > deadline and (name in feeds or not sources[name][1])
-            for name, deadline in deadlines(seen.state, family, feeds).items()
-        )
-    return known[family]
+    return sources is not None and any(
+        seen.now > deadline and (name in feeds or not sources[name][1])
+        for name, deadline in deadlines(seen.state, family, feeds).items()
+    )
 
 
 def next_instant(state: ClientState, now: int, policy: Policy | None) -> int | None:

@@ -33,20 +33,20 @@ def usage_dip(seen: Seen, params: Params) -> Finding | None:
     weeks = min(params["weeks"], (seen.day - recent - state.first // DAY) // WEEK)
     if weeks < params["least_weeks"]:
         return None
-    window = range(seen.day - recent, seen.day)
-    usual = [sum(_amount(days, end, day - WEEK * nth) for day in window) for nth in range(1, weeks + 1)]
+    first = seen.day - recent
+    usual = [_amount(days, end, first - WEEK * nth, recent) for nth in range(1, weeks + 1)]
     if sum(1 for week in usual if week) < params["least_weeks"]:
         return None
-    expected, real = sum(usual) // weeks, sum(_amount(days, end, day) for day in window)
+    expected, real = sum(usual) // weeks, _amount(days, end, first, recent)
     scale = 100 if what == "usage" else 1
     shrink = scale * params["shrink"]
     ratio = RATIO * (real + shrink) // (expected + shrink)
     if not seen.below(ratio, params):
         return None
     less = percent(max(0, RATIO - RATIO * real // max(1, expected)))
-    text = f"{what} in the {recent} days from {on_day(window[0])} {'was' if what == 'usage' else 'were'} {less} below"
+    text = f"{what} in the {recent} days from {on_day(first)} {'was' if what == 'usage' else 'were'} {less} below"
     text += f" the same weekdays of the {weeks} weeks before"
-    return Finding(text, window[0] * DAY, (state.marks.get("usage"), state.marks.get("login")))
+    return Finding(text, first * DAY, (state.marks.get("usage"), state.marks.get("login")))
 
 
 def explained(seen: Seen, params: Params) -> str | None:
@@ -61,10 +61,10 @@ def explained(seen: Seen, params: Params) -> str | None:
     return None
 
 
-def _amount(days: list[int], end: int, day: int) -> int:
-    """What was used on a day; 0 beyond what is remembered."""
-    place = len(days) - 1 - (end - day)
-    return days[place] if 0 <= place < len(days) else 0
+def _amount(days: list[int], end: int, first: int, count: int) -> int:
+    """What was used on so many days from the first on; beyond what is remembered, nothing."""
+    place = len(days) - 1 - end + first
+    return sum(days[max(0, place) : max(0, place + count)])
 
 
 def approvals_late(seen: Seen, params: Params) -> Finding | None:
