@@ -260,6 +260,46 @@ async def test_blockers_are_found_by_their_index(health: HealthStack) -> None:
         assert "facts_p0_type_time_idx" in "\n".join(row[0] for row in plan)
 
 
+async def test_onboarding_metrics_count_what_happened_from_the_contract_to_the_hand_off(
+    health: HealthStack, client_id: UUID
+) -> None:
+    other, old, tested = uuid4(), uuid4(), uuid4()
+    await health.deliver(
+        *(registered(client_id=c) for c in (client_id, other)),
+        registered(client_id=old, contract_started_on="2025-03-01"),
+        registered(client_id=tested, test=True),
+    )
+    health.clock.set(day(3))
+    for count in (4, 8):
+        await health.say(client.LoggedIn(count=count), client_id)
+    wrong = await health.say(client.LoggedIn(count=500), client_id)
+    await health.say(client.EventWithdrawn(event_id=wrong.id), client_id)
+    await health.say(client.HoursLogged(hours=6.0), client_id, "csm")
+    for automated in (True, True, False):
+        await health.say(client.TouchpointRecorded(kind="mail", automated=automated), client_id, "csm")
+    await health.say(client.MilestoneCompleted(milestone="first_automation_live"), client_id, "csm")
+    health.clock.set(day(20))
+    await health.say(client.ClientHandedOff(), client_id, "csm")
+    health.clock.set(day(21))
+    await health.say(client.LoggedIn(count=100), client_id)
+    merged = client.ClientsMerged(from_client_id=client_id, into_client_id=other)
+    await health.deliver(*(event(merged, day(21), "hubspot", client_id=c, nth=c) for c in (client_id, other)))
+    found = await health.get("/v1/journey/metrics")
+    assert (found["journey"], found["clients"]) == ("standard", 1)
+    rows = {row["metric"]: (row["value"], row["n"], row["verdict"]) for row in found["metrics"]}
+    assert rows["time_to_first_win"] == (3.38, 1, "on_target")
+    assert rows["onboarding_duration"] == (20.38, 1, "on_target")
+    assert rows["logins"] == (12.0, 1, "on_target")
+    assert rows["our_hours"] == (6.0, 1, "on_target")
+    assert rows["touchpoints_automated"] == (66.67, 3, "between")
+    assert rows["completion_rate"] == (100.0, 1, "on_target")
+    assert (await health.get("/v1/journey/metrics", segment="smb"))["clients"] == 0
+    assert (await health.get("/v1/journey/metrics", until="2026-01-05"))["clients"] == 0
+    async with health.http() as http:
+        answer = await http.get("/v1/journey/metrics", params={"since": "2026-01-05", "until": "2026-01-05"})
+    assert answer.status_code == 422
+
+
 async def test_an_erased_client_leaves_no_phase(health: HealthStack, client_id: UUID) -> None:
     await health.deliver(registered(client_id=client_id))
     assert len(await health.rows("SELECT 1 FROM phases")) == 1

@@ -112,7 +112,7 @@ def test_a_reached_milestone_names_the_next_one_its_owner_and_its_due_time() -> 
 
 def test_a_phase_says_from_where_why_and_who() -> None:
     message = worded(world.phase_changed(CLIENT))
-    assert message.title == "Northwind Labs is in first value"
+    assert message.title == "Northwind Labs is back in first value"
     assert message.changed[0].startswith("Phase: adoption → first value, since ")
     assert message.changed[1:] == ("We start over with them.", f"{world.MAYA} said so.")
 

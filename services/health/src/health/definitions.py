@@ -17,6 +17,7 @@ from health.domain import hits, journey, variants
 from health.domain import model as models
 from health.domain.journey import Template
 from health.domain.model import POINT, Model
+from health.domain.onboardings import METRICS
 
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 Segment = Annotated[str, Field(min_length=1, max_length=100)]
@@ -158,6 +159,13 @@ class PhaseSpec(_Spec):
         return self
 
 
+class TargetSpec(_Spec):
+    """Where an onboarding metric should be, and from where on it is a red flag."""
+
+    target: Annotated[float, Field(ge=-100, le=10_000)]
+    red: Annotated[float, Field(ge=-100, le=10_000)]
+
+
 class JourneySpec(_Spec):
     """A journey map."""
 
@@ -170,10 +178,11 @@ class JourneySpec(_Spec):
     phases: Annotated[dict[Literal["kickoff", "first_value", "adoption", "value_validation", "expansion"], PhaseSpec],
                       Field(min_length=1)]  # fmt: skip
     milestones: dict[Word, MilestoneSpec]
+    targets: dict[Word, TargetSpec] = {}
 
     def compiled(self, version: int) -> Template:
         """The domain's template; raises Refused for a rule that does not exist, and for what cannot be planned."""
-        self._check_phases()
+        self._check()
         return Template(
             name=self.journey,
             version=version,
@@ -184,16 +193,20 @@ class JourneySpec(_Spec):
             remind_before_days=tuple(sorted(set(self.remind_before_days))),
             segments=tuple(self.segments),
             stuck_after_days=self.stuck_after_days,
+            targets=tuple((name, spec.target, spec.red) for name, spec in self.targets.items()),
         )
 
-
-    def _check_phases(self) -> None:
+    def _check(self) -> None:
         names = list(self.phases)
         if names != [name for name in journey.PHASES if name in self.phases]:
             raise Refused(f"phases come in the order {', '.join(journey.PHASES)}", field="phases")
         for name, phase in list(self.phases.items())[:-1]:
             if phase.ends_with is None and phase.ends_when is None:
                 raise Refused("only the last phase has no end: say ends_with or ends_when", field=f"phases.{name}")
+        for metric in self.targets:
+            if metric not in METRICS:
+                known = ", ".join(METRICS)
+                raise Refused(f"no metric is called {metric!r}; there are {known}", field=f"targets.{metric}")
         for name, milestone in self.milestones.items():
             if milestone.phase not in self.phases:
                 raise Refused(f"there is no phase {milestone.phase!r} here", field=f"milestones.{name}.phase")

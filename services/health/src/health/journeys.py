@@ -135,7 +135,7 @@ def _obstacle(one: Obstacle) -> views.ObstacleView:
     if one.kind == "milestone":
         text = f"{one.title} is {days} late" if one.days else f"{one.title} is due and not done"
     else:
-        text = f"{one.severity} blocker ({one.title}), open for {days}"
+        text = f"{one.severity} blocker ({one.title}), {f'open for {days}' if one.days else 'opened today'}"
     return views.ObstacleView(
         kind=one.kind, name=one.name, text=text, days=one.days, stuck=one.stuck, owner_email=one.owner
     )

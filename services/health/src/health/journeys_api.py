@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -14,12 +14,12 @@ from common.http import PROBLEMS, Once, Page
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from health import journeys
+from health import journeys, onboardings
 from health import views_journey as views
 from health.asking import READ, UNKNOWN, WRITE, Now
 
 router = APIRouter()
-QUARTER = timedelta(days=91)
+QUARTER, HALF_YEAR = timedelta(days=91), timedelta(days=182)
 
 
 @router.get("/clients/{client_id}/journey", dependencies=[READ], responses=UNKNOWN, summary="Phases and milestones")
@@ -76,3 +76,22 @@ async def get_blocker_statistics(
     """How many, how long they took, what they cost, and what people learned from them; test clients do not count."""
     until = query.until or now
     return await journeys.blocker_statistics(session, query.since or until - QUARTER, until, query.most)
+
+
+class Began(BaseModel):
+    """Which clients; left out: those whose contract began in the last 182 days."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: date | None = None
+    until: date | None = Field(None, description="The day after the last")
+    segment: Annotated[str, Field(max_length=300)] | None = Field(None, description="All on the journey map of it")
+
+
+@router.get("/journey/metrics", dependencies=[READ], summary="How onboardings go")
+async def get_onboarding_metrics(
+    query: Annotated[Began, Query()], session: SessionDep, now: Now
+) -> views.OnboardingMetricsView:
+    """Speed, quality, engagement, business and efficiency, each with its target, its red flag and what it is of."""
+    until = query.until or now.date() + timedelta(days=1)
+    return await onboardings.metrics(session, query.since or until - HALF_YEAR, until, query.segment, now)

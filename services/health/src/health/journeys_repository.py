@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import orjson
-from common import folding
+from common import folding, inbox
 from common.contracts import client
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from health.domain.blockers import Said
+from health.domain.onboardings import Counted
 
 FIRST_SEEN = "first_seen"
 
@@ -89,3 +90,60 @@ async def blockers(session: AsyncSession, since: datetime, until: datetime) -> l
         for row in rows
         if row.event_id not in gone
     ]
+
+
+_STARTED = text("""
+SELECT client_id FROM clients WHERE started_on >= :since AND started_on < :until AND NOT test AND as_of IS NOT NULL
+ORDER BY client_id
+""")
+# Facts of merged clients lie under their old ids; what was withdrawn is read once, not for every fact.
+_COUNTED = text(f"""
+WITH RECURSIVE span AS (
+  SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:begins AS timestamptz[]), CAST(:ends AS timestamptz[]))
+    AS u(root, begins, ends)),
+member (root, id, depth) AS (
+  SELECT root, root, 0 FROM span
+  UNION ALL
+  SELECT m.root, l.from_client_id, m.depth + 1 FROM member m
+  JOIN client_links l ON l.into_client_id = m.id WHERE m.depth < 20),
+gone AS MATERIALIZED (
+  SELECT (data->>'event_id')::uuid AS id FROM facts
+  WHERE type = '{client.EventWithdrawn.TYPE}' AND client_id IN (SELECT id FROM member)
+  UNION SELECT replaces FROM facts WHERE replaces IS NOT NULL AND client_id IN (SELECT id FROM member))
+SELECT s.root,
+  coalesce(sum(coalesce((f.data->>'count')::bigint, 1)) FILTER (WHERE f.type = '{client.LoggedIn.TYPE}'), 0) AS logins,
+  count(*) FILTER (WHERE f.type = '{client.TicketOpened.TYPE}') AS tickets,
+  coalesce(sum((f.data->>'hours')::float) FILTER (WHERE f.type = '{client.HoursLogged.TYPE}'), 0) AS hours,
+  count(*) FILTER (WHERE f.type = '{client.HoursLogged.TYPE}') AS hours_logged,
+  count(*) FILTER (WHERE f.type = '{client.TouchpointRecorded.TYPE}') AS touchpoints,
+  count(*) FILTER (WHERE f.type = '{client.TouchpointRecorded.TYPE}' AND (f.data->>'automated')::bool) AS automated
+FROM span s JOIN member m ON m.root = s.root
+JOIN facts f ON f.client_id = m.id AND f.time >= s.begins AND f.time < s.ends AND f.data IS NOT NULL
+WHERE f.type IN ('{client.LoggedIn.TYPE}', '{client.TicketOpened.TYPE}', '{client.HoursLogged.TYPE}',
+                 '{client.TouchpointRecorded.TYPE}')
+  AND f.event_id NOT IN (SELECT id FROM gone WHERE id IS NOT NULL)
+GROUP BY s.root
+""")  # noqa: S608  (our own constants)
+
+
+async def started(session: AsyncSession, since: date, until: date) -> list[UUID]:
+    """Clients whose contract began in a span of days, without test clients and those not looked at yet."""
+    return list(await session.scalars(_STARTED, {"since": since, "until": until}))
+
+
+async def counted(session: AsyncSession, spans: Mapping[UUID, tuple[datetime, datetime]]) -> dict[UUID, Counted]:
+    """What the facts of clients add up to, each in its own span; clients without any are absent."""
+    rows = await session.execute(
+        _COUNTED,
+        {
+            "ids": list(spans),
+            "begins": [begins for begins, _ in spans.values()],
+            "ends": [ends for _, ends in spans.values()],
+        },
+    )
+    return {
+        inbox.plain(row.root): Counted(
+            int(row.logins), row.tickets, row.hours, row.hours_logged, row.touchpoints, row.automated
+        )
+        for row in rows
+    }

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from common.contracts.base import Money
-from common.contracts.health import Band, Cause, Mode
+from common.contracts.health import Band, Mode
 from pydantic import BaseModel, Field
 
 from health.definitions_repository import Definition
 from health.domain.evaluate import Evaluation
 from health.domain.model import Model
 from health.domain.moments import moment_of
-from health.repository import Client, Row
+from health.repository import Client
 from health.telling import points, uuids
 
 Score = Annotated[float, Field(ge=0, le=100, examples=[71.5], description="0-100, higher is healthier; exact")]
@@ -43,6 +43,16 @@ class ComponentView(BaseModel):
     signals: list[SignalView]
 
 
+class HeldNote(BaseModel):
+    """A move for the worse that is not said outside: what is, and which hold keeps it (`/v1/holds/{id}`)."""
+
+    hold_id: UUID
+    state: str = Field(description="State of the hold", examples=["open"])
+    since: datetime
+    band_said: Band | None
+    score_said: Score | None
+
+
 class EvaluationView(BaseModel):
     """A score with all that it is made of."""
 
@@ -57,34 +67,7 @@ class EvaluationView(BaseModel):
     components: list[ComponentView]
     data_age_seconds: int | None = Field(description="Since the quietest source that feeds this client was heard")
     stale_sources: list[str] = Field(default=[], description="Sources that are silent for longer than they should be")
-
-
-class HistoryItem(EvaluationView):
-    """An evaluation of the past."""
-
-    band_before: Band | None = Field(None, description="Set where this evaluation changed the band")
-    cause: Cause | None = None
-    caused_by: list[UUID] = []
-
-
-class CauseView(BaseModel):
-    """One cause of a difference. Deltas of an answer sum exactly to the difference."""
-
-    kind: Cause
-    signal: str | None
-    delta: float = Field(description="Points; a multiple of 1/16", examples=[-6.1875])
-    text: str = Field(examples=["no login for 12 days (was: no login for 2 days): −6.2"])
-    events: list[UUID]
-
-
-class WhyView(BaseModel):
-    """Why a score is another than it was. A score that is null counts as 0 in the sum."""
-
-    score_from: Score | None
-    score_to: Score | None
-    from_: datetime = Field(serialization_alias="from")
-    to: datetime
-    causes: list[CauseView]
+    held: HeldNote | None = Field(None, description="The score is as worked out; events and the CRM still say another")
 
 
 class ClientView(BaseModel):
@@ -103,64 +86,10 @@ class ClientView(BaseModel):
     model: str | None
     score: Score | None
     band: Band | None = Field(description="Null: imported, not evaluated yet")
+    hold_id: UUID | None = Field(None, description="The hold that keeps its move for the worse from being said")
     confidence: float
     as_of: datetime | None
-
-
-class MilestoneView(BaseModel):
-    """A milestone with its owner, its KPI and its due time."""
-
-    milestone: str
-    title: str
-    phase: str
-    owner_email: str
-    kpi: str
-    due_at: datetime
-    due_on: date = Field(description="The last day on which it is in time")
-    due_at_first: datetime = Field(description="Before anybody rescheduled it")
-    rescheduled: int = Field(description="How often it was moved")
-    state: str = Field(description="done, done_late, pending or late")
-    done_at: datetime | None
-    days_late: int | None = Field(description="Whole days past due, done or not; null when in time")
-    kpi_value: float | None
-    event: UUID | None
-
-
-class PhaseView(BaseModel):
-    """A phase of the journey."""
-
-    phase: str
-    title: str
-    current: bool
-    milestones: list[MilestoneView]
-
-
-class JourneyView(BaseModel):
-    """Where a client stands on its journey."""
-
-    client_id: UUID
-    journey: str
-    journey_version: int
-    phase: str | None
-    standing: str = Field(description="on_track, behind or stuck")
-    contract_started_on: date | None
-    renewal_on: date | None
-    phases: list[PhaseView]
-
-
-class BlockerView(BaseModel):
-    """What holds or held a client up."""
-
-    blocker_id: str
-    kind: str
-    severity: str
-    owner_email: str | None
-    impact_days: float | None
-    opened_at: datetime
-    resolved_at: datetime | None
-    hours_to_resolve: float | None
-    root_cause: str | None
-    prevention: str | None
+    open_signs: int = Field(description="How many signs it shows: `GET /v1/clients/{id}/signs`", examples=[2])
 
 
 class DefinitionView(BaseModel):
@@ -194,32 +123,13 @@ def evaluation(
         band=Band(result.band),
         confidence=result.confidence / 1000,
         as_of=moment_of(result.now),
-        components=_components(result.model, parts),
+        components=components_of(result.model, parts),
         data_age_seconds=data_age_seconds,
         stale_sources=stale_sources,
     )
 
 
-def history_item(row: Row, model: Model) -> HistoryItem:
-    """An evaluation as it was kept, under the model that made it."""
-    return HistoryItem(
-        client_id=row.client_id,
-        mode=Mode(row.mode),
-        model=row.model,
-        model_version=row.model_version,
-        score=points(row.score),
-        band=Band(row.band),
-        confidence=row.confidence / 1000,
-        as_of=row.as_of,
-        components=_components(model, row.parts),
-        data_age_seconds=None,
-        band_before=Band(row.band_before) if row.band_before else None,
-        cause=Cause(row.cause) if row.cause else None,
-        caused_by=row.caused_by,
-    )
-
-
-def _components(model: Model, parts: list[Any]) -> list[ComponentView]:
+def components_of(model: Model, parts: list[Any]) -> list[ComponentView]:
     components, first = [], 0
     for component in model.components:
         mine = parts[first : first + len(component.signals)]
@@ -264,7 +174,7 @@ def _signal(signal: Any, part: list[Any] | None) -> SignalView:
     )
 
 
-def client_item(row: Client) -> ClientView:
+def client_item(row: Client, open_signs: int) -> ClientView:
     """A row of the list."""
     return ClientView(
         client_id=row.client_id,
@@ -282,6 +192,8 @@ def client_item(row: Client) -> ClientView:
         band=Band(row.band) if row.band else None,
         confidence=row.confidence / 1000,
         as_of=row.as_of,
+        hold_id=row.hold_id,
+        open_signs=open_signs,
     )
 
 

@@ -145,3 +145,29 @@ class BlockerStatisticsView(BaseModel):
     count: int
     open: int
     kinds: list[BlockerKindView]
+
+
+class MetricView(BaseModel):
+    """An onboarding metric over many clients, against its target."""
+
+    metric: str = Field(examples=["time_to_first_win"])
+    group: str = Field(description="speed, quality, engagement, business or efficiency")
+    unit: str = Field(examples=["days, median"])
+    value: float | None = Field(description="Null: nothing to measure it by")
+    n: int = Field(
+        description="What it is of: clients; milestones, NPS answers or touchpoints where it is a share of these"
+    )
+    target: float
+    red_flag: float = Field(description="Beyond this; lower is better where it is above the target")
+    verdict: str | None = Field(description="on_target, between or red_flag", examples=["on_target"])
+
+
+class OnboardingMetricsView(BaseModel):
+    """How clients came along whose contract began in a span of days."""
+
+    since: date
+    until: date
+    segment: str | None
+    journey: str = Field(description="The journey map whose targets are shown")
+    clients: int = Field(description="Without test clients, and those that were onboarded before we heard of them")
+    metrics: list[MetricView]

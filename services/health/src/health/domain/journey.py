@@ -101,6 +101,8 @@ class Template:
     remind_before_days: tuple[int, ...] = ()
     segments: tuple[str, ...] = ()
     stuck_after_days: int = 14
+    targets: tuple[tuple[str, float, float], ...] = ()
+    """(onboarding metric, target, red flag) where they are not the usual ones."""
     names: frozenset[str] = field(init=False)
     steps: tuple[int, ...] = field(init=False)
     """Days late at which somebody is told, reminders ahead of the due time below 0."""

@@ -117,13 +117,18 @@ def _reached(data: health.MilestoneReached) -> Facts:
 PHASES = list(Phase)
 
 
+def went_back(data: health.PhaseChanged) -> bool:
+    """Whether the client is in an earlier phase than before."""
+    return data.phase_before is not None and PHASES.index(data.phase) < PHASES.index(data.phase_before)
+
+
 def _phase(data: health.PhaseChanged) -> Facts:
     before = data.phase_before
     return {
         "phase": data.phase.value,
         "phase_before": before.value if before else None,
         "reason": data.reason.value,
-        "back": before is not None and PHASES.index(data.phase) < PHASES.index(before),
+        "back": went_back(data),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from common.contracts import health
 
 from notify.domain.message import Fact, Message, moment, spoken
+from notify.domain.occasion import went_back
 from notify.domain.wording.context import Context, name_of, sentence, worded
 
 Milestone = health.MilestoneLate | health.MilestoneDue | health.NextMilestone
@@ -50,7 +51,8 @@ def phase_changed(data: health.PhaseChanged, context: Context) -> Message:
     changed = [f"Phase: {before}{phase}, since {moment(data.since, context.tz)}.", _ended(sentence(data.text))]
     if data.by:
         changed.append(f"{data.by} said so.")
-    return worded(context, f"{name_of(context)} is in {phase}", changed=tuple(line for line in changed if line))
+    title = f"{name_of(context)} is {'back ' if went_back(data) else ''}in {phase}"
+    return worded(context, title, changed=tuple(line for line in changed if line))
 
 
 def _facts(data: Milestone, *, owner: str = "Owner") -> tuple[Fact, ...]:
