@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from common.contracts import client
 from common.contracts.base import Event
-from ingest.replays import Replayer
+from ingest.replayer import Replayer
 from ingest.runtime import Runtime
 from ingest.sources.segment import SegmentSource
 from sqlalchemy import text

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from ingest.replays import Replayer
+from ingest.replayer import Replayer
 from ingest.runtime import Runtime
 from ingest.sources.segment import SegmentSource
 from sqlalchemy import text

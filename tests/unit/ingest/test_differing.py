@@ -10,10 +10,10 @@ from common.contracts import client
 from common.contracts.base import Data, Event, Origin
 from hypothesis import given
 from hypothesis import strategies as st
+from ingest.domain.differing import Difference, difference
 from ingest.domain.moving import Line
 from ingest.domain.plan import Said
 from ingest.domain.refs import Ref
-from ingest.domain.replay import Difference, difference
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NOW = AT + timedelta(days=3)

@@ -1,4 +1,4 @@
-"""Erasing a client, or a person of a client: here, and by `client_erased` and `contact_erased` everywhere."""
+"""Use cases: erase a client, or a person of one, here and by `client_erased` and `contact_erased` everywhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ingest.domain.refs import Ref
 from ingest.domain.statement import Ignored, SourceEvent, Statement, Unreadable
 from ingest.domain.traces import Traces, same_person
 from ingest.domain.world import Person
-from ingest.repository import auditing, erasing, forgetting, loading, merging
+from ingest.repository import auditing, erasing_clients, erasing_people, loading, merging
 from ingest.sources import VENDORS, bodies
 
 Sources = Mapping[str, Source]
@@ -38,7 +38,7 @@ async def erase_client(session: AsyncSession, client_id: UUID, sources: Sources,
     family = await merging.family(session, client_id)
     known = await loading.lock(session, family)
     if client_id not in known:
-        if await erasing.is_erased(session, client_id):
+        if await erasing_clients.is_erased(session, client_id):
             return
         raise NotFound("no such client")
     if into := known[client_id].merged_into:
@@ -49,23 +49,23 @@ async def erase_client(session: AsyncSession, client_id: UUID, sources: Sources,
 
 
 async def _erase_one(session: AsyncSession, client_id: UUID, sources: Sources, now: datetime) -> None:
-    refs = frozenset(await erasing.refs_of(session, client_id))
-    for held in await erasing.raw_bodies(session, client_id):
+    refs = frozenset(await erasing_clients.refs_of(session, client_id))
+    for held in await erasing_clients.raw_bodies(session, client_id):
         source = sources.get(held.source)
         rest = (
             _without(held.body, source, lambda event, s: _names(event, s, refs)) if source and not held.alone else None
         )
-        await erasing.rewrite_raw(session, held, rest, client_id)
-        await forgetting.unhook(session, [held.id])
-    async for body in forgetting.bodies_that_may_name(session, ()):
+        await erasing_clients.rewrite_raw(session, held, rest, client_id)
+        await erasing_people.unhook(session, [held.id])
+    async for body in erasing_people.bodies_that_may_name(session, ()):
         rest = _without_client(body.body, sources.get(body.source), body.source, refs)
         if rest != body.body:
-            await forgetting.rewrite_raw(session, body, rest)
-    for row in await forgetting.quarantined(session):
+            await erasing_people.rewrite_raw(session, body, rest)
+    for row in await erasing_people.quarantined(session):
         if _stands_in(row.body, row.source, refs):
-            await forgetting.drop_quarantined(session, row.id)
-    await erasing.forget(session, client_id, sorted(refs), now)
-    await erasing.forget_outbox(session, client_id)
+            await erasing_people.drop_quarantined(session, row.id)
+    await erasing_clients.forget(session, client_id, sorted(refs), now)
+    await erasing_clients.forget_outbox(session, client_id)
     said: Event[client.ClientErased] = Event.of(
         client.ClientErased(), id=derived_id("client_erased", client_id), source=SOURCE, subject=client_id, time=now
     )
@@ -85,7 +85,7 @@ def _stands_in(body: bytes, source: str, refs: Collection[Ref]) -> bool:
     """Whether one of the ids at that source stands in a body, as a value of its own where it is JSON."""
     ids = {ref.id for ref in refs if ref.source == source}
     try:
-        return any(str(part) in ids for part in forgetting.scalars(bodies.parse(body)))
+        return any(str(part) in ids for part in erasing_people.scalars(bodies.parse(body)))
     except (Unreadable, RecursionError):
         return any(id_.encode() in body for id_ in ids)
 
@@ -106,9 +106,9 @@ async def erase_contact(
     Raises NotFound, and Conflict where the id names people of several clients.
     """
     await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": loading.LINKING})
-    found = await forgetting.clients_with(session, contact_id, client_id, source)
+    found = await erasing_people.clients_with(session, contact_id, client_id, source)
     if not found:
-        if await forgetting.is_forgotten(session, digest_of(contact_id), client_id):
+        if await erasing_people.is_forgotten(session, digest_of(contact_id), client_id):
             return
         raise NotFound("no such contact")
     if len(found) > 1:
@@ -127,7 +127,7 @@ async def erase_contact(
 async def _erased_events(
     session: AsyncSession, owner: UUID, contact_id: str, now: datetime
 ) -> list[Event[client.ContactErased]]:
-    people = await forgetting.people(session, owner)
+    people = await erasing_people.people(session, owner)
     person = people.get(contact_id, Person())
     same = [contact_id, *sorted(c for c, p in people.items() if c != contact_id and same_person(person, p))]
     return [
@@ -139,8 +139,10 @@ async def _erased_events(
 
 
 async def _traces(session: AsyncSession, owner: UUID, names: Mapping[str, str]) -> Traces:
-    people = await forgetting.people(session, owner)
-    refs = frozenset(ref for ref in await erasing.refs_of(session, owner) if ref.id in names and not ref.names_client)
+    people = await erasing_people.people(session, owner)
+    refs = frozenset(
+        ref for ref in await erasing_clients.refs_of(session, owner) if ref.id in names and not ref.names_client
+    )
     return Traces(owner, names, refs, tuple(people[one] for one in names if one in people))
 
 
@@ -148,23 +150,23 @@ async def _clear(
     session: AsyncSession, traces: Traces, family: Collection[UUID], sources: Sources, now: datetime
 ) -> dict[str, int]:
     changed: list[UUID] = []
-    async for held in forgetting.bodies_that_may_name(session, family):
+    async for held in erasing_people.bodies_that_may_name(session, family):
         rest = _without_person(held.body, sources.get(held.source), traces)
         if rest != held.body:
             changed.append(held.id)
-            await forgetting.rewrite_raw(session, held, rest)
-    await forgetting.unhook(session, changed)
-    for row in await forgetting.quarantined(session):
+            await erasing_people.rewrite_raw(session, held, rest)
+    await erasing_people.unhook(session, changed)
+    for row in await erasing_people.quarantined(session):
         rest = _without_person(row.body, sources.get(row.source), traces)
         if rest != row.body:
             changed.append(row.id)
-            await forgetting.rewrite_quarantined(session, row.id, rest)
-    words = await forgetting.clear_words(session, traces, family)
-    parked = await forgetting.clear_parked(session, traces)
-    await forgetting.clear_ledger(session, traces, family)
-    await forgetting.rewrite_outbox(session, traces, family)
-    await forgetting.clear_the_rest(session, traces)
-    await forgetting.remember(session, traces, family, now)
+            await erasing_people.rewrite_quarantined(session, row.id, rest)
+    words = await erasing_people.clear_words(session, traces, family)
+    parked = await erasing_people.clear_parked(session, traces)
+    await erasing_people.clear_ledger(session, traces, family)
+    await erasing_people.rewrite_outbox(session, traces, family)
+    await erasing_people.clear_the_rest(session, traces)
+    await erasing_people.remember(session, traces, family, now)
     return {"bodies": len(changed), "texts": words, "parked": parked}
 
 

@@ -25,7 +25,7 @@ from ingest.imports import Importer
 from ingest.intake import Intake
 from ingest.readers import Readers
 from ingest.reading import make_reader
-from ingest.replays import Replayer
+from ingest.replayer import Replayer
 from ingest.runtime import Runtime
 from ingest.secretbook import SecretBook
 from ingest.settings import Settings
@@ -36,8 +36,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
     """All objects of the process, and nothing running yet. Tests bring a clock of their own."""
     clock = clock or make_clock(settings)
     database = make_database(settings, "ingest")
-    sources = load_sources(settings.config_dir)
-    _need_known_proxies(settings, sources)
+    sources = _sources(settings)
     reader = make_reader(settings.config_dir)
     readers = Readers(settings.config_dir, reader, settings.import_processes)
     shared = load_shared_domains(settings.config_dir)
@@ -60,11 +59,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
     )
     enricher = _enricher(settings, database, clock, sources, reader, shared)
     return Service(
-        name="ingest",
-        settings=settings,
-        database=database,
-        clock=clock,
-        app=app,
+        name="ingest", settings=settings, database=database, clock=clock, app=app,
         front=edged(app, clock, webhook_limit),
         timers={**jobs.feed_deadlines(sources), **carrying.timer_handlers()},
         jobs=jobs.periodic(timedelta(days=settings.raw_retention_days)),
@@ -72,17 +67,19 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
         worker_work=[enricher.run, Replayer(database, clock, sources, reader, shared).run],
         on_start=[secrets.load],
         on_stop=[book.write, enricher.close],
-    )
+    )  # fmt: skip
 
 
-def _need_known_proxies(settings: Settings, sources: Mapping[str, Source]) -> None:
+def _sources(settings: Settings) -> Mapping[str, Source]:
     """Raises ValueError where an allow-list would compare an address that the sender chose."""
+    sources = load_sources(settings.config_dir)
     listed = [name for name, source in sources.items() if source.allow_addresses]
     if listed and settings.believes_anybody:
         raise ValueError(
             "forwarded_allow_ips believes anybody's X-Forwarded-For, so that the allow_addresses of"
             f" {', '.join(listed)} keep nobody out: name your proxies"
         )
+    return sources
 
 
 def _enricher(

@@ -19,8 +19,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ingest.api.clients import uuid_of
-from ingest.repository import auditing, replaying
-from ingest.repository.replaying import Replay
+from ingest.repository import auditing, replays
+from ingest.repository.replays import Replay
 from ingest.runtime import RuntimeDep
 
 router = APIRouter(tags=["replays"])
@@ -92,11 +92,11 @@ async def ask_replay(session: SessionDep, runtime: RuntimeDep, caller: Caller, o
         raise Refused("since is before until", field="since")
     asked = Replay(
         id=new_id(), source=wish.source, since=wish.since, until=until, readings=wish.readings,
-        state=replaying.PREVIEWING if wish.dry_run else replaying.PUBLISHING, asked_by=caller.subject, asked_at=now,
+        state=replays.PREVIEWING if wish.dry_run else replays.PUBLISHING, asked_by=caller.subject, asked_at=now,
         published_by=None if wish.dry_run else caller.subject, finished_at=None, at=None, counts={}, types={},
         samples=(), preview=None,
     )  # fmt: skip
-    await replaying.ask(session, asked)
+    await replays.ask(session, asked)
     if not wish.dry_run:
         await _audit(session, asked, now, caller.subject)
     return await once.keep(_out(asked), status=202)
@@ -106,7 +106,7 @@ async def ask_replay(session: SessionDep, runtime: RuntimeDep, caller: Caller, o
 async def list_replays(session: SessionDep, limit: Limit = 100, cursor: Cursor = None) -> Page[ReplayOut]:
     """Newest first."""
     before = uuid_of(decode_cursor(cursor, "id")["id"]) if cursor else None
-    items = [_out(found) for found in await replaying.replays(session, before=before, limit=limit)]
+    items = [_out(found) for found in await replays.replays(session, before=before, limit=limit)]
     return Page(items=items, next=encode_cursor({"id": items[-1].id}) if len(items) == limit else None)
 
 
@@ -115,7 +115,7 @@ async def list_replays(session: SessionDep, limit: Limit = 100, cursor: Cursor =
 )
 async def get_replay(session: SessionDep, replay_id: UUID) -> ReplayOut:
     """So far, while it is under way."""
-    return _out(await replaying.replay(session, replay_id))
+    return _out(await replays.replay(session, replay_id))
 
 
 @router.post(
@@ -130,12 +130,12 @@ async def publish_replay(
     session: SessionDep, runtime: RuntimeDep, caller: Caller, once: Once, replay_id: UUID
 ) -> Response:
     """409 unless its dry run is over and nothing of it was published."""
-    held = await replaying.replay(session, replay_id, lock=True)
-    if held.state != replaying.PREVIEWED:
+    held = await replays.replay(session, replay_id, lock=True)
+    if held.state != replays.PREVIEWED:
         raise Conflict(f"this replay is {held.state}")
-    await replaying.publish(session, replay_id, by=caller.subject)
+    await replays.publish(session, replay_id, by=caller.subject)
     await _audit(session, held, runtime.clock.now(), caller.subject)
-    return await once.keep(_out(await replaying.replay(session, replay_id)), status=202)
+    return await once.keep(_out(await replays.replay(session, replay_id)), status=202)
 
 
 async def _audit(session: SessionDep, asked: Replay, now: datetime, by: str) -> None:

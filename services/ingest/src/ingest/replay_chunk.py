@@ -1,4 +1,4 @@
-"""A few old posts in one transaction: what today's mapping says of them, beside what was said, and what follows."""
+"""One transaction of a replay, a few posts: what today's mapping says beside what was said, and what follows."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from ingest import accept
 from ingest.accept import Moments
 from ingest.domain import moving
 from ingest.domain.arrival import PER_ITEM, Arrival, Item
+from ingest.domain.differing import Difference, difference
 from ingest.domain.moving import PEOPLE_TYPES, PROFILE_TYPES, Line
 from ingest.domain.plan import Circumstance, Fate, Parked, Plan, Said
 from ingest.domain.refs import Ref
-from ingest.domain.replay import Difference, difference
 from ingest.domain.shared import SharedDomains
 from ingest.domain.statement import ContactChange, Statement, dump
 from ingest.domain.times import clamp
 from ingest.domain.world import Person
-from ingest.repository import ledger, loading, replaying, saving
-from ingest.repository.replaying import Replay
+from ingest.repository import ledger, loading, replays, saving
+from ingest.repository.replays import Replay
 
 ROOTS = 16
 """Events that a source event is taken to have said at most, beside those that it says today."""
@@ -88,7 +88,7 @@ class Rereading:
         events = [event for post in posts for event in _events(post, self.at.now)]
         raws = [post.arrival.raw_id for post in posts if post.arrival.raw_id]
         plan = await self._prepare(events, raws)
-        spent = await replaying.spent(self.session, [root for event in events for root in event.roots])
+        spent = await replays.spent(self.session, [root for event in events for root in event.roots])
         told = await self._last_told(plan, events)
         different: list[Difference] = []
         ends: list[Parked] = []
@@ -100,16 +100,16 @@ class Rereading:
                 ends += event.waiting
         await self._write(plan, different, ends, found)
         mapped = [(e.item.key, e.item.kind, e.received_at) for e in events if e.item.broken is None and e.parts]
-        await replaying.resolve(self.session, self.asked.source, mapped, at=self.at.now)
+        await replays.resolve(self.session, self.asked.source, mapped, at=self.at.now)
         return found
 
     async def _prepare(self, events: Sequence[_Event], raws: Sequence[UUID]) -> Plan:
         """Locks first; then what was said is what was said."""
-        first = await replaying.told_by(self.session, raws)
+        first = await replays.told_by(self.session, raws)
         homes = [Statement((), None, client_id=id_) for id_ in {line.client_id for line in first}]
         statements = [statement for event in events for statement, _ in event.parts]
         plan = Plan(await loading.world(self.session, [*statements, *homes], self.shared))
-        lines = await replaying.told_by(self.session, raws)
+        lines = await replays.told_by(self.session, raws)
         if not {line.client_id for line in lines} <= {line.client_id for line in first}:
             raise loading.Moved
         _share_out(lines, events)
@@ -138,13 +138,13 @@ class Rereading:
             if who is not None
             for root in event.roots
         ]
-        told = await replaying.told_elsewhere(self.session, asked, raws)
+        told = await replays.told_elsewhere(self.session, asked, raws)
         for event in events:
             event.elsewhere |= not event.before and any(root in told for root in event.roots)
 
     async def _last_told(self, plan: Plan, events: Sequence[_Event]) -> dict[tuple[UUID, str], datetime]:
         contacts = {s.contact.contact_id for event in events for s, _ in event.parts if s.contact}
-        return await replaying.last_told(self.session, list(plan.world.clients), sorted(contacts))
+        return await replays.last_told(self.session, list(plan.world.clients), sorted(contacts))
 
     async def _write(self, plan: Plan, different: Sequence[Difference], ends: Sequence[Parked], found: Found) -> None:
         withdrawn = [line for d in different for line in d.withdrawn]
@@ -157,7 +157,7 @@ class Rereading:
         found.counts["released"] += await accept.release(self.session, plan, self.at.now)
         for line in (*withdrawn, *moved):
             await ledger.strike(self.session, line.client_id, [line.root])
-        await replaying.spend(self.session, withdrawn)
+        await replays.spend(self.session, withdrawn)
         said, plan.said = plan.said, []
         await saving.save(self.session, plan, now=self.at.now, by=BY)
         await saving.name_raw(self.session, plan.raw_clients)

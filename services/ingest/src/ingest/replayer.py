@@ -1,4 +1,4 @@
-"""Old posts run through today's mapping; what differs from what was said of them is published.
+"""The worker's job of replays: old posts run through today's mapping, what differs from what was said is published.
 
 A durable job of the worker: a few posts a transaction, its position among them, so that it goes on after any end.
 Live accepts go first. A dry run does the same and takes it back; it tells what would be published.
@@ -27,9 +27,9 @@ from ingest.config import Source
 from ingest.domain.arrival import Arrival
 from ingest.domain.reading import Reader
 from ingest.domain.shared import SharedDomains
-from ingest.repository import loading, replaying
-from ingest.repository.replaying import Body, Replay
-from ingest.rereading import Found, Reread, Rereading
+from ingest.replay_chunk import Found, Reread, Rereading
+from ingest.repository import loading, replays
+from ingest.repository.replays import Body, Replay
 
 log = logging.get(__name__)
 
@@ -82,8 +82,8 @@ class Replayer:
     async def step(self) -> bool:
         """Do the next few posts of the oldest replay; False when none is under way."""
         async with self.database.read() as session:
-            asked = await replaying.running(session)
-            bodies = await replaying.bodies(session, asked) if asked else []
+            asked = await replays.running(session)
+            bodies = await replays.bodies(session, asked) if asked else []
         if asked is None:
             return False
         if not bodies:
@@ -110,7 +110,7 @@ class Replayer:
                 raise
             log.error("replay_is_poison", replay=str(asked.id), raw=str(body.id), exc_info=error)
             async with self.database.transaction() as session:
-                held = await replaying.running(session, lock=asked.id)
+                held = await replays.running(session, lock=asked.id)
                 if held is not None and held.at == asked.at:
                     tally = Tally.of(held)
                     tally.counts["failed"] += 1
@@ -128,10 +128,10 @@ class Replayer:
 
     async def _chunk(self, asked: Replay, bodies: Sequence[Body], reread: Sequence[Reread]) -> None:
         async with self.database.transaction() as session:
-            held = await replaying.running(session, lock=asked.id)
+            held = await replays.running(session, lock=asked.id)
             if held is None or held.at != asked.at:
                 return  # another worker was here
-            dry = held.state == replaying.PREVIEWING
+            dry = held.state == replays.PREVIEWING
             at = Moments(self.clock.now(), self.clock.wall())
             async with session.begin_nested() if dry else nullcontext() as savepoint:
                 found = await Rereading(session, self.shared, at, held).publish(reread)
@@ -145,20 +145,20 @@ class Replayer:
 
     async def _end(self, asked: Replay) -> None:
         """After the posts those that nobody could read at all; then it is over."""
-        dry = asked.state == replaying.PREVIEWING
+        dry = asked.state == replays.PREVIEWING
         await self._quarantined(asked, dry=dry)
         async with self.database.transaction() as session:
-            held = await replaying.running(session, lock=asked.id)
+            held = await replays.running(session, lock=asked.id)
             if held is not None and held.at == asked.at:
-                state = replaying.PREVIEWED if dry else replaying.DONE
-                await replaying.end(session, held.id, state=state, at=self.clock.now())
+                state = replays.PREVIEWED if dry else replays.DONE
+                await replays.end(session, held.id, state=state, at=self.clock.now())
 
     async def _quarantined(self, asked: Replay, *, dry: bool) -> None:
         """Whole posts in quarantine: what can be read today is accepted as if it came then."""
         after = UUID(int=0)
         while True:
             async with self.database.read() as session:
-                waiting = await replaying.quarantined(session, asked, after, QUARANTINED_AT_ONCE)
+                waiting = await replays.quarantined(session, asked, after, QUARANTINED_AT_ONCE)
             for quarantine_id in waiting:
                 await self._hold_back()
                 await self._one_quarantined(asked, quarantine_id, dry=dry)
@@ -168,7 +168,7 @@ class Replayer:
 
     async def _one_quarantined(self, asked: Replay, quarantine_id: UUID, *, dry: bool) -> None:
         async with self.database.transaction() as session:
-            held = await replaying.running(session, lock=asked.id)
+            held = await replays.running(session, lock=asked.id)
             if held is None or held.at != asked.at:
                 return
             tally = Tally.of(held)
@@ -182,7 +182,7 @@ class Replayer:
                 dry = True
             if dry:
                 await nested.rollback()
-            await replaying.keep_tally(session, held.id, tally.counts, tally.types, tally.samples)
+            await replays.keep_tally(session, held.id, tally.counts, tally.types, tally.samples)
 
     async def _hold_back(self) -> None:
         """Live events go first: wait while they wait for Kafka; but not for ever."""
@@ -194,8 +194,8 @@ class Replayer:
 
 
 async def _note(session: AsyncSession, held: Replay, last: Body, tally: Tally) -> None:
-    await replaying.note(session, held.id, (last.day, last.id))
-    await replaying.keep_tally(session, held.id, tally.counts, tally.types, tally.samples)
+    await replays.note(session, held.id, (last.day, last.id))
+    await replays.keep_tally(session, held.id, tally.counts, tally.types, tally.samples)
 
 
 def _read(source: Source, body: Body, reader: Reader) -> Reread:
