@@ -37,7 +37,7 @@ IDLE_SESSION_TIMEOUT = "5s"
 """A stopped process must not keep the advisory lock: its silent connection is ended (plumbing.md trap 4)."""
 
 IMPORTS_PER_SECOND = 2000
-WHILE_WRITTEN = 4
+WHILE_WRITTEN = 16
 """How much slower imports go while more of them are being written: those who read them need the machine, too."""
 MOMENT = 2.0
 """Wall seconds after which nothing more seems to be written."""
