@@ -187,7 +187,9 @@ async def test_another_segment_is_another_journey_and_nothing_completed_is_lost_
     assert [(m["milestone"], m["state"]) for m in found["elsewhere"]] == [("security_review", "done")]
 
 
-async def test_merged_clients_have_one_journey_and_their_past_is_no_news(health: HealthStack, client_id: UUID) -> None:
+async def test_merged_clients_have_one_journey_their_past_is_no_news_and_unmerged_ones_have_their_own(
+    health: HealthStack, client_id: UUID
+) -> None:
     other = uuid4()
     await health.deliver(registered(client_id=client_id), registered(client_id=other))
     health.clock.set(day(2))
@@ -202,6 +204,14 @@ async def test_merged_clients_have_one_journey_and_their_past_is_no_news(health:
     (changed,) = [e.data for e in said if isinstance(e.data, PhaseChanged)]
     assert (changed.phase_before, changed.phase) == ("kickoff", "first_value")
     assert milestone(await journey(health, client_id), "kickoff_meeting")["state"] == "done"
+    apart = client.ClientsUnmerged(from_client_id=other, into_client_id=client_id)
+    health.clock.set(day(4))
+    await health.deliver(*(event(apart, day(4), "hubspot", client_id=c, nth=c) for c in (client_id, other)))
+    said = await health.said()
+    assert [e for e in said if isinstance(e.data, MilestoneReached)] == []
+    assert (await journey(health, client_id))["phase"] == "kickoff"
+    found = await journey(health, other)
+    assert (found["phase"], found["history"][-1]["reason"]) == ("first_value", "corrected")
 
 
 def blocker(name: str, **more: Any) -> client.BlockerLogged:
@@ -233,6 +243,24 @@ async def test_blockers_are_counted_by_kind_without_those_taken_back_and_test_cl
     assert missing["root_causes"] == [{"text": "no owner", "blockers": 1}]
     assert missing["prevention"] == [{"text": "name one at kickoff", "blockers": 1}]
     assert kinds["technical_setup"]["critical"] == 1
+    later = await health.get("/v1/blockers/statistics", since=day(2).isoformat(), until=day(9).isoformat())
+    assert later["count"] == 0
+    async with health.http() as http:
+        answer = await http.get(
+            "/v1/blockers/statistics", params={"since": day(9).isoformat(), "until": day(2).isoformat()}
+        )
+    assert answer.status_code == 422
+    assert "must lie before" in answer.text
+
+
+async def test_a_critical_blocker_makes_a_client_stuck_until_it_is_resolved(
+    health: HealthStack, client_id: UUID
+) -> None:
+    await health.deliver(registered(client_id=client_id))
+    await health.say(blocker("b1"), client_id, "csm")
+    await health.say(blocker("b3", kind="technical_setup", severity="critical"), client_id, "csm")
+    health.clock.advance(timedelta(hours=30))
+    await health.say(client.BlockerResolved(blocker_id="b1"), client_id, "csm")
     one = (await health.get(f"/v1/clients/{client_id}/blockers"))["items"]
     assert [(b["blocker_id"], b["title"], b["hours_to_resolve"]) for b in one] == [
         ("b3", "Technical set-up", None),
@@ -243,14 +271,8 @@ async def test_blockers_are_counted_by_kind_without_those_taken_back_and_test_cl
         "stuck",
         "critical blocker (Technical set-up), open for 1 day",
     )
-    later = await health.get("/v1/blockers/statistics", since=day(2).isoformat(), until=day(9).isoformat())
-    assert later["count"] == 0
-    async with health.http() as http:
-        answer = await http.get(
-            "/v1/blockers/statistics", params={"since": day(9).isoformat(), "until": day(2).isoformat()}
-        )
-    assert answer.status_code == 422
-    assert "must lie before" in answer.text
+    await health.say(client.BlockerResolved(blocker_id="b3"), client_id, "csm")
+    assert (await journey(health, client_id))["standing"] == "on_track"
 
 
 async def test_blockers_are_found_by_their_index(health: HealthStack) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from common.contracts import client as events_of_clients
 from common.contracts.base import Event
+from common.contracts.health import PhaseReason
 from common.folding import Folded
 
 from health import telling_journey
@@ -51,39 +52,48 @@ def follow(
     `silent`: history, or a client that left; nothing is published. Not `closely`: only use was recorded since the last
     look today, so that little can have changed and little is looked at.
     """
-    found = Followed()
     state = folded.state
     if not closely and not _hit_by_use(row, state, template):
-        return found
-    second = max(seconds_of(now), state.last)
+        return Followed()
     items = journey.plan(state, template)
+    _describe(row, state, template, items, now)
     new = row.phase_since is None and row.as_of is None
     told = not silent and (new or row.phase_since is not None)
     hit = _reach(row, folded, template, items, new=new)
-    if told:
-        found.said += _reached(row.client_id, hit, items, now, caused_by)
+    moved, stays = _move(row, folded, template, items, now)
+    if not told:
+        return Followed([], stays)
+    said = _reached(row.client_id, hit, items, now, caused_by)
+    if moved is not None:
+        said.append(telling_journey.phase_changed(row.client_id, moved, template, now, caused_by=caused_by))
+    return Followed(said, stays)
+
+
+def _describe(row: Client, state: ClientState, template: Template, items: Sequence[Item], now: datetime) -> None:
+    """What lists show and filter by."""
+    second = max(seconds_of(now), state.last)
     row.journey = journey.standing(
         journey.obstacles(items, state.blockers, second, stuck_after_days=template.stuck_after_days)
     )
     row.started_on = None if state.contract_start is None else moment_of(state.contract_start * DAY).date()
-    says = phases.ruled(state, template, items, second)
+
+
+def _move(
+    row: Client, folded: Folded[ClientState], template: Template, items: Sequence[Item], now: datetime
+) -> tuple[Moved | None, list[Stay]]:
+    """Where the client goes, and what is to be kept of it."""
+    second = max(seconds_of(now), folded.state.last)
+    says = phases.ruled(folded.state, template, items, second)
     if says is None:
         row.phase = None
-        return found
+        return None, []
     known = phased(row)
     if known is None:
-        moved = _first_seen(row, state, template, items, says, now, found)
-    else:
-        corrected = any(isinstance(e.data, CORRECTIONS) or e.replaces is not None for e in folded.events)
-        step = phases.moved(known, says, template, second, corrected=corrected)
-        take(row, step.now if step else phases.caught_up(known, says))
-        if step is None:
-            return found
-        found.stays.append(stay(row.client_id, step, template, now))
-        moved = step
-    if told:
-        found.said.append(telling_journey.phase_changed(row.client_id, moved, template, now, caused_by=caused_by))
-    return found
+        return _first_seen(row, folded, template, items, says, now)
+    corrected = any(isinstance(e.data, CORRECTIONS) or e.replaces is not None for e in folded.events)
+    moved = phases.moved(known, says, template, second, corrected=corrected)
+    take(row, moved.now if moved else phases.caught_up(known, says))
+    return moved, [] if moved is None else [stay(row.client_id, moved, template, now)]
 
 
 def phased(row: Client) -> Phased | None:
@@ -114,27 +124,22 @@ def stay(client_id: UUID, moved: Moved, template: Template, now: datetime, *, by
 
 
 def _first_seen(
-    row: Client,
-    state: ClientState,
-    template: Template,
-    items: Sequence[Item],
-    says: Ruled,
-    now: datetime,
-    found: Followed,
-) -> Moved:
-    """The phases up to now as the facts tell them."""
-    before = None
-    second = max(seconds_of(now), state.last)
-    for span in phases.spans(state, template, items, second):
+    row: Client, folded: Folded[ClientState], template: Template, items: Sequence[Item], says: Ruled, now: datetime
+) -> tuple[Moved, list[Stay]]:
+    """The phases up to now as the facts tell them; of a client that was merged away and is set free, only the last."""
+    state, stays, before = folded.state, [], None
+    for span in phases.spans(state, template, items, max(seconds_of(now), state.last)):
         if span.phase == says.phase:
             break
-        moved = Moved(Phased(span.phase, span.since), before, says.reason, says.text)
-        found.stays.append(_as_first_seen(stay(row.client_id, moved, template, now)))
+        passed = Moved(Phased(span.phase, span.since), before, says.reason, says.text)
+        stays.append(_as_first_seen(stay(row.client_id, passed, template, now)))
         before = span.phase
     last = Moved(Phased(says.phase, says.since), None, says.reason, says.text)
-    found.stays.append(_as_first_seen(stay(row.client_id, last._replace(before=before), template, now)))
     take(row, last.now)
-    return last
+    if any(isinstance(event.data, MERGES) for event in folded.events):
+        last = last._replace(reason=PhaseReason.CORRECTED)
+        return last, [stay(row.client_id, last, template, now)]
+    return last, [*stays, _as_first_seen(stay(row.client_id, last._replace(before=before), template, now))]
 
 
 def _as_first_seen(kept: Stay) -> Stay:
