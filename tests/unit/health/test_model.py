@@ -6,11 +6,12 @@ import pytest
 from common.errors import Refused
 from health import definitions
 from health.domain.evaluate import combine, contributions
-from health.domain.model import POINT, TOP, Curve, choose
+from health.domain.model import POINT, TOP, Curve, Serves, choose
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.health_world import CONFIG, JOURNEY, LOOP
+from tests.support.project_world import MODELS
 
 SCORES = st.lists(st.none() | st.integers(0, TOP), min_size=len(LOOP.signals), max_size=len(LOOP.signals)).map(tuple)
 
@@ -39,11 +40,31 @@ def test_a_curve_goes_through_its_points_and_is_flat_beyond():
     assert [curve(x) / POINT for x in (-5, 0, 7, 30, 99)] == [100, 100, 75, 0, 0]
 
 
-@pytest.mark.parametrize("component", LOOP.components, ids=lambda c: c.name)
-def test_every_shipped_curve_only_rises_or_only_falls(component):
-    for signal in component.signals:
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_every_shipped_curve_only_rises_or_only_falls(model):
+    for signal in model.signals:
         ys = list(signal.curve.ys)
         assert ys == sorted(ys) or ys == sorted(ys, reverse=True), signal.name
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "bands", "serves"),
+    [
+        ("loop", {"usage": 35, "outcome": 25, "relationship": 25, "financial": 15},
+         {"green": 80, "amber": 60, "red": 0}, Serves()),
+        ("onboarding", {"milestones": 40, "engagement": 30, "satisfaction": 20, "responsiveness": 10},
+         {"green": 80, "amber": 60, "red": 0}, Serves(onboarding=True)),
+        ("experience", {"engagement": 30, "project": 30, "business": 25, "relationship": 15},
+         {"healthy": 80, "stable": 60, "at_risk": 40, "critical": 0}, Serves(frozenset({"project"}))),
+    ],
+)  # fmt: skip
+def test_the_shipped_models_are_those_of_the_domain(name, weights, bands, serves):
+    model = MODELS[name]
+    assert {component.name: component.weight for component in model.components} == weights
+    assert {band: lowest / POINT for band, lowest in model.bands} == bands
+    assert (model.serves, model.least_confidence) == (serves, 600)
+    for component in model.components:
+        assert sum(signal.weight for signal in component.signals) == 100, component.name
 
 
 @given(SCORES)
@@ -67,17 +88,16 @@ def test_a_better_signal_never_makes_a_worse_score(scores, nth, better):
     assert combine(LOOP, (*scores[:nth], better, *scores[nth + 1 :]), present) >= combine(LOOP, scores, present)
 
 
-def test_all_signals_at_the_top_make_100_and_weights_are_those_of_the_domain():
-    everything = (1 << len(LOOP.signals)) - 1
-    assert combine(LOOP, (TOP,) * len(LOOP.signals), everything) == TOP
-    assert {c.name: c.weight for c in LOOP.components} == {
-        "usage": 35,
-        "outcome": 25,
-        "relationship": 25,
-        "financial": 15,
-    }
-    assert all(len(c.signals) >= 2 for c in LOOP.components)
-    assert [c.name for c in LOOP.components if c.essential] == ["usage"]
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_all_signals_at_the_top_make_100(model):
+    everything = (1 << len(model.signals)) - 1
+    assert combine(model, (TOP,) * len(model.signals), everything) == TOP
+    assert all(len(component.signals) >= 2 for component in model.components)
+
+
+def test_what_the_best_band_must_rest_on():
+    essential = {name: [c.name for c in model.components if c.essential] for name, model in MODELS.items()}
+    assert essential == {"loop": ["usage"], "onboarding": ["milestones"], "experience": ["engagement", "project"]}
 
 
 def test_bands_hold_for_real_numbers():
@@ -89,21 +109,13 @@ def test_bands_hold_for_real_numbers():
 
 
 def test_four_bands_are_as_good_as_three():
-    text = (
-        (CONFIG / "loop.yaml")
-        .read_text()
-        .replace("  green: 80\n  amber: 60\n  red: 0", "  healthy: 80\n  stable: 60\n  at_risk: 40\n  critical: 0")
-    )
-    model = definitions.model_from(text).compiled(2)
+    model = MODELS["experience"]
     assert [model.band(score * POINT) for score in (95, 70, 45, 12)] == ["healthy", "stable", "at_risk", "critical"]
     assert model.best_band == "healthy"
 
 
 def test_the_more_particular_model_serves():
-    text = (CONFIG / "loop.yaml").read_text()
-    project = definitions.model_from(text.replace("model: loop", "model: experience\nserves: {engagement: [project]}"))
-    starting = definitions.model_from(text.replace("model: loop", "model: onboarding\nserves: {onboarding: true}"))
-    models = [LOOP, project.compiled(1), starting.compiled(1)]
+    models = list(MODELS.values())
 
     def name(engagement, onboarding):
         return choose(models, engagement=engagement, onboarding=onboarding).name
