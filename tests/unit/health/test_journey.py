@@ -215,6 +215,13 @@ def test_every_milestone_has_an_owner_a_kpi_and_a_due_time_and_keeps_its_first(l
 
 
 @given(lives())
+def test_the_dates_that_scores_ask_for_are_those_of_the_plan(life):
+    state = fold(life)
+    planned = [(item.due, item.due_first, item.done) for item in journey.plan(state, JOURNEY)]
+    assert sorted(journey.dates(state, JOURNEY), key=str) == sorted(planned, key=str)
+
+
+@given(lives())
 def test_the_plan_is_a_function_of_the_facts_alone(life):
     state = fold(life)
     once, twice = journey.plan(state, JOURNEY), journey.plan(fold(life), JOURNEY)

@@ -208,13 +208,13 @@ def _item(
 
 
 def punctuality(state: ClientState, template: Template, now: int, since: int) -> tuple[int, int]:
-    """(milestones due by `now` or hit before, two points for each in time and one for each late), without building
-    the plan: every score asks. What was due before `since` counts only while it is not done.
+    """(milestones due by `now` or hit before, two points for each in time and one for each late). What was due before
+    `since` counts only while it is not done.
 
     In time is what is done by its first due time: moving a milestone on does not make it punctual.
     """
     due_by_now = points = 0
-    for due, first, done in _dates(state, template):
+    for due, first, done in dates(state, template):
         if done is not None:
             if due >= since:
                 due_by_now += 1
@@ -225,8 +225,8 @@ def punctuality(state: ClientState, template: Template, now: int, since: int) ->
     return due_by_now, points
 
 
-def _dates(state: ClientState, template: Template) -> Iterator[tuple[int, int, int | None]]:
-    """(due, due at first, done) of every milestone of the plan."""
+def dates(state: ClientState, template: Template) -> Iterator[tuple[int, int, int | None]]:
+    """(due, due at first, done) of every milestone of the plan, without building it: every score asks."""
     past = onboarded_before_us(state)
     known = state.milestones
     for name, entry in known.items():
@@ -288,11 +288,11 @@ def next_notice(state: ClientState, template: Template, after: int) -> int | Non
     """The next second at which a milestone comes due, becomes late, or later by a step."""
     return min(
         (
-            item.due + days * DAY
-            for item in plan(state, template)
-            if item.done is None
+            due + days * DAY
+            for due, _, done in dates(state, template)
+            if done is None
             for days in template.steps
-            if item.due + days * DAY > after
+            if due + days * DAY > after
         ),
         default=None,
     )
