@@ -12,7 +12,7 @@ from uuid import UUID
 
 import typer
 
-from loopctl import backtesting, norms, rebuilding
+from loopctl import backtesting, deciding, norms, rebuilding
 from loopctl.console import complain
 from loopctl.errors import Problem, WrongUsage
 
@@ -31,6 +31,7 @@ def register(cli: typer.Typer) -> None:
     health.callback()(_health)
     health.command()(replay)
     health.command()(backtesting.backtest)
+    deciding.register(health)
     health.command()(rebuilding.rebuild)
     health.command()(norms.norms)
     cli.add_typer(health, name="health")

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from common import folding, outbox, timers
 from common.clock import Clock
-from common.contracts import client, feeds, notify, registry
+from common.contracts import client, feeds, health, notify, registry
 from common.contracts.base import Data, Event
 from common.contracts.ids import derived_id
 from common.dispatch import Batch, Subscriptions
@@ -239,7 +239,7 @@ async def look_again(desk: Desk, due: Sequence[Timer], now: datetime, session: A
 
 
 async def feed_changed(desk: Desk, batch: Batch, session: AsyncSession) -> None:
-    """Feeds concern no client: whoever is on call is told."""
+    """Feeds, and changes that are held, concern no one client: whoever is on call is told."""
     await _plan(desk, _occasions(batch.events), {}, {}, batch.now, session)
 
 
@@ -317,7 +317,7 @@ def subscriptions(desk: Desk) -> Subscriptions:
     """The whole of what this service listens to."""
     about_clients = _named(partial(happened, desk), "happened")
     about_feeds = _named(partial(feed_changed, desk), "feed_changed")
-    feed_types = (feeds.FeedSilent, feeds.FeedRecovered)
+    feed_types = (feeds.FeedSilent, feeds.FeedRecovered, health.ChangesHeld)
     types = {*READS, *KEEP, *crm.STATUS_TYPES} - {*feed_types, client.ClientErased}
     return {
         **dict.fromkeys(sorted(types, key=lambda body: body.TYPE), about_clients),

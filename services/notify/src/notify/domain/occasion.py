@@ -151,6 +151,13 @@ def _feed(data: feeds.Feed) -> Facts:
     return {"source": data.source, "expected_every_seconds": data.expected_every_seconds}
 
 
+def _hold(data: health.ChangesHeld) -> Facts:
+    return {"source": data.source, "model": data.model, "moved": data.moved, "clients": data.clients}
+
+
+ABOUT_NO_CLIENT = (feeds.Feed, health.ChangesHeld)
+"""Whoever is on call is told of these."""
+
 READS: Mapping[type[Data], _Read] = {
     health.BandChanged: _Read("band_changed", _band),
     health.MilestoneLate: _Read("milestone_late", _milestone),
@@ -173,6 +180,7 @@ READS: Mapping[type[Data], _Read] = {
     client.BlockerLogged: _Read("blocker_logged", _blocker),
     feeds.FeedSilent: _Read("feed_silent", _feed),
     feeds.FeedRecovered: _Read("feed_recovered", _feed),
+    health.ChangesHeld: _Read("changes_held", _hold),
 }
 KINDS = frozenset(read.kind for read in READS.values())
 
@@ -186,7 +194,7 @@ def occasion_of(event: Event[Any]) -> Occasion | None:
     return Occasion(
         kind=read.kind,
         event=event,
-        client_id=None if isinstance(data, feeds.Feed) else event.client_id,
+        client_id=None if isinstance(data, ABOUT_NO_CLIENT) else event.client_id,
         facts=read.facts(data),
         case_id=getattr(data, "case_id", None),
         owner=_owner(data),

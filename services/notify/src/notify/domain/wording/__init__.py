@@ -57,4 +57,5 @@ WORDS: Mapping[type, Callable[[Any, Context], Message]] = {
     client.BlockerLogged: work.blocker,
     feeds.FeedSilent: work.feed_silent,
     feeds.FeedRecovered: work.feed_recovered,
+    health.ChangesHeld: work.changes_held,
 }

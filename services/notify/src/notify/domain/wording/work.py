@@ -1,10 +1,10 @@
-"""Words for blockers and feeds."""
+"""Words for blockers, feeds, and changes that are held."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from common.contracts import client, feeds
+from common.contracts import client, feeds, health
 
 from notify.domain.message import Fact, Message, moment, number, span, spoken
 from notify.domain.wording.context import Context, name_of, sentence, worded
@@ -36,3 +36,17 @@ def feed_silent(data: feeds.FeedSilent, context: Context) -> Message:
 
 def feed_recovered(data: feeds.FeedRecovered, context: Context) -> Message:
     return worded(context, f"The feed {data.source} talks again", facts=(Fact("Source", data.source),))
+
+
+def changes_held(data: health.ChangesHeld, context: Context) -> Message:
+    mover = f"The feed {data.source}" if data.source else f"Publishing {data.model} {data.model_version}"
+    return worded(
+        context,
+        f"{mover} would move {data.moved} of {data.clients} clients to a worse band",
+        changed=(
+            f"That is more than {number(data.limit_percent)} % within an hour.",
+            "These changes are held: nobody else is told.",
+            "Single clients go on; moves to “unknown” are never held.",
+        ),
+        facts=(Fact("Hold", str(data.hold_id)),),
+    )
