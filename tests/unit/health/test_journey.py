@@ -214,6 +214,13 @@ def test_every_milestone_has_an_owner_a_kpi_and_a_due_time_and_keeps_its_first(l
     assert again["hand_off"].rescheduled == 1
 
 
+def test_what_is_called_done_later_was_done_when_its_rule_was_met():
+    login, told = event(client.LoggedIn(), day(2)), client.MilestoneCompleted(milestone="access_provisioned")
+    assert moment_of(items(registered(), login, event(told, day(9), "csm"))["access_provisioned"].done) == day(2)
+    early = event(told, day(1), "csm")
+    assert moment_of(items(registered(), early, login)["access_provisioned"].done) == day(1)
+
+
 @given(lives())
 def test_the_dates_that_scores_ask_for_are_those_of_the_plan(life):
     state = fold(life)

@@ -201,8 +201,7 @@ def _item(
         return None
     if first is None:
         first = due if due is not None else actual
-    if done is None:
-        done = shipped.hit(state, due)
+    done = _first(done, shipped.hit(state, due))
     return Item(shipped.name, shipped.phase, planned_owner or owner, kpi or shipped.kpi, actual, first, done, value,
                 moved or 0, mark, shipped.title, term)  # fmt: skip
 
@@ -241,7 +240,12 @@ def dates(state: ClientState, template: Template) -> Iterator[tuple[int, int, in
         due = by_template if due is None else due
         if due is not None:
             first = by_template if first is None else first
-            yield due, due if first is None else first, shipped.hit(state, by_template) if done is None else done
+            yield due, due if first is None else first, _first(done, shipped.hit(state, by_template))
+
+
+def _first(said: int | None, hit: int | None) -> int | None:
+    """A milestone that somebody calls done a week after its rule was met was done when the rule was met."""
+    return hit if said is None else said if hit is None else min(said, hit)
 
 
 def current_phase(state: ClientState, template: Template, items: Iterable[Item]) -> str | None:
