@@ -20,12 +20,13 @@ from common.db import Database
 from common.dispatch import Dispatcher
 from common.http import create_app
 from common.timers import TimerWorker
-from health import api, handlers, partitions, service
+from health import api, handlers, partitions, service, signs_api
 from health.domain.fold import FOLD
 from health.domain.state import dump
 from health.jobs import TIMERS
 from health.settings import Settings
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from tests.support.health_world import SOURCES, order
 
@@ -42,7 +43,12 @@ class HealthStack:
         self.database = Database(url, schema="health", pool_size=6)
         self.settings = Settings(database_url=url, kafka_bootstrap_servers="nowhere:1", **settings)
         self._app = create_app(
-            "health", self.settings, database=self.database, clock=clock, routers=[api.router], title="Health"
+            "health",
+            self.settings,
+            database=self.database,
+            clock=clock,
+            routers=[api.router, signs_api.router],
+            title="Health",
         )
         spec = handlers.consumer(clock)
         self._dispatcher = Dispatcher("health", clock, spec.subscriptions, spec.keep, spec.erase)
@@ -63,7 +69,11 @@ class HealthStack:
     async def deliver(self, *events: Event[Any]) -> None:
         """As the consumer does it: parsed from bytes, repeats dropped, one transaction."""
         async with self.database.transaction() as session:
-            await self._dispatcher.handle(session, [[self._record(event) for event in events]])
+            await self.take(session, *events)
+
+    async def take(self, session: AsyncSession, *events: Event[Any]) -> None:
+        """The same in a transaction of the test's own."""
+        await self._dispatcher.handle(session, [[self._record(event) for event in events]])
 
     async def say(self, body: Data, client_id: UUID, source: str = "segment", **more: Any) -> Event[Any]:
         """Something happens now and is delivered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,16 +14,17 @@ from common.errors import NotFound
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from health import definitions
+from health import definitions, signs_definition
 from health.book import Book
 from health.domain.model import Model
+from health.domain.variants import of_name
 
-MODEL, JOURNEY = "model", "journey"
+MODEL, JOURNEY, SIGNS = "model", "journey", "signs"
 
 
 @dataclass(frozen=True)
 class Definition:
-    """A version of a model or journey map, without its text."""
+    """A version of a model, a journey map or the signs, without its text."""
 
     id: UUID
     kind: str
@@ -53,7 +55,7 @@ _models: dict[tuple[str, int], Model] = {}
 
 async def book(session: AsyncSession) -> Book:
     """What is published, as this transaction sees it."""
-    ids = tuple(await session.scalars(text("SELECT id FROM definitions WHERE active ORDER BY kind, name")))
+    ids = tuple(await in_force(session))
     known = _cached.get(ids)
     if known is None:
         known = await _read_book(session, ids)
@@ -62,22 +64,42 @@ async def book(session: AsyncSession) -> Book:
     return known
 
 
+async def in_force(session: AsyncSession) -> list[UUID]:
+    """All that is published now."""
+    return list(await session.scalars(text("SELECT id FROM definitions WHERE active ORDER BY kind, name")))
+
+
+async def book_of(session: AsyncSession, ids: Sequence[UUID]) -> Book:
+    """These versions together, published or not."""
+    return await _read_book(session, tuple(ids))
+
+
+async def serialize(session: AsyncSession) -> None:
+    """One transaction at a time changes what is in force."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('health definitions'))"))
+
+
 async def _read_book(session: AsyncSession, ids: tuple[UUID, ...]) -> Book:
     rows = await session.execute(
         text("SELECT kind, version, text FROM definitions WHERE id = ANY(:ids) ORDER BY kind, name"),
         {"ids": list(ids)},
     )
-    models, journeys = [], []
+    models, journeys, signs = [], [], None
     for row in rows:
         if row.kind == MODEL:
             models.append(definitions.model_from(row.text).compiled(row.version))
+        elif row.kind == SIGNS:
+            signs = signs_definition.signs_from(row.text).compiled(row.version)
         else:
             journeys.append(definitions.journey_from(row.text).compiled(row.version))
-    return Book(tuple(models), tuple(journeys))
+    return Book(tuple(models), tuple(journeys), signs)
 
 
-async def model(session: AsyncSession, name: str, version: int) -> Model:
-    """One version of a model, published or not. Raises NotFound."""
+async def model(session: AsyncSession, name: str, version: int, variant: str | None = None) -> Model:
+    """One version of a model, published or not: as it is for everybody, or for a segment and tier (`variants`).
+
+    Raises NotFound.
+    """
     known = _models.get((name, version))
     if known is None:
         row = await session.scalar(
@@ -87,13 +109,13 @@ async def model(session: AsyncSession, name: str, version: int) -> Model:
         if row is None:
             raise NotFound(f"there is no version {version} of the model {name}")
         known = _models[(name, version)] = definitions.model_from(row).compiled(version)
-    return known
+    return of_name(known, variant)
 
 
 async def add(session: AsyncSession, kind: str, name: str, body: str, *, by: str, now: datetime) -> Definition:
     """A new version; the same text again is the version that it was."""
     digest = hashlib.sha256(body.encode()).hexdigest()
-    await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('health definitions'))"))
+    await serialize(session)
     known = await session.execute(
         text(f"SELECT {_FIELDS} FROM definitions WHERE kind = :kind AND name = :name AND sha256 = :digest"),  # noqa: S608  (column names of our own; values are parameters)
         {"kind": kind, "name": name, "digest": digest},
@@ -122,7 +144,7 @@ async def add(session: AsyncSession, kind: str, name: str, body: str, *, by: str
 
 async def publish(session: AsyncSession, definition_id: UUID, *, by: str, reason: str, now: datetime) -> Definition:
     """Make a version the one in force; publishing an older one takes the newer back. Raises NotFound."""
-    await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('health definitions'))"))
+    await serialize(session)
     await session.execute(
         text(
             "UPDATE definitions SET active = false FROM (SELECT kind, name FROM definitions WHERE id = :id) this"

@@ -10,7 +10,7 @@ from uuid import UUID
 from common import folding, timers
 from common.clock import Clock
 from common.consumer import ConsumerSpec
-from common.contracts import client, feeds
+from common.contracts import churn, client, feeds
 from common.contracts.base import Event, Origin, Unknown
 from common.dispatch import Batch, Subscriptions
 from common.folding import Folded
@@ -18,25 +18,27 @@ from common.metrics import SIGNAL_TO_SCORE
 from common.timers import Timer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from health import repository
+from health import repository, signs_cases, signs_repository
+from health.domain.blast import Limits
 from health.domain.fold import FOLD
 from health.domain.state import ClientState
-from health.scoring import HISTORY, LOOK, RESTATE, SWEEP, Scoring
+from health.scoring import HISTORY, LIMITS, LOOK, RESTATE, SWEEP, Scoring
 
 FIRST = UUID(int=0)
 ON_WALL_TIME = timedelta(seconds=2)
 
 
-async def client_events(batch: Batch, session: AsyncSession) -> None:
+async def client_events(batch: Batch, session: AsyncSession, limits: Limits = LIMITS) -> None:
     """Facts → states → scores; one score for each client of the batch."""
     advanced = await folding.advance(session, FOLD, batch.events)
-    scoring = await Scoring.begin(session, list(advanced), batch.now)
+    scoring = await Scoring.begin(session, list(advanced), batch.now, limits)
     for client_id, folded in advanced.items():
         if late := scoring.after_events(folded):
             scoring.restate(scoring.clients[client_id], await _earliest(session, folded, late))
     absorbed = sorted({gone for folded in advanced.values() for gone in folded.absorbed})
     if absorbed:
         await repository.delete(session, absorbed, history=False)
+        await signs_repository.close(session, absorbed, batch.now, "merged into another client")
     await folding.save(session, FOLD, advanced.values())
     await scoring.write(session)
 
@@ -77,15 +79,16 @@ async def feed_events(batch: Batch, session: AsyncSession) -> None:
 async def erase(session: AsyncSession, client_ids: Sequence[UUID]) -> None:
     """What common does not know of: scores, history and timers of erased clients."""
     await repository.delete(session, client_ids, history=True)
+    await signs_repository.delete(session, client_ids)
     owners = [str(client_id) for client_id in client_ids]
     await timers.forget(session, owners, kinds=[LOOK, RESTATE, HISTORY])
 
 
-def consumer(clock: Clock) -> ConsumerSpec:
-    """What health listens to: all client events, and the feeds."""
+def consumer(clock: Clock, limits: Limits = LIMITS) -> ConsumerSpec:
+    """What health listens to: all client events, the feeds, and the risk that churn sees."""
 
     async def score_clients(batch: Batch, session: AsyncSession) -> None:
-        await client_events(batch, session)
+        await client_events(batch, session, limits)
         if clock.wall() - batch.now < ON_WALL_TIME:  # a scaled clock says nothing about our speed
             for event in batch.events:
                 if event.origin is Origin.LIVE:
@@ -96,5 +99,6 @@ def consumer(clock: Clock) -> ConsumerSpec:
         feeds.FeedSeen: feed_events,
         feeds.FeedSilent: feed_events,
         feeds.FeedRecovered: feed_events,
+        churn.Assessed: signs_cases.assessed,
     }
     return ConsumerSpec(subscriptions, keep=frozenset({*client.EVENTS, Unknown}), erase=erase)

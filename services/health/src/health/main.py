@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.http import create_app
 from common.process import Service, make_clock, make_database, run
 
-from health import api, handlers, jobs, service
+from health import api, handlers, jobs, service, signs_api
 from health.settings import Settings
 
 
@@ -18,13 +18,13 @@ def build(settings: Settings) -> Service:
         settings,
         database=database,
         clock=clock,
-        routers=[api.router],
+        routers=[api.router, signs_api.router],
         title="Health",
         description="Client events become explained 0-100 scores, and a journey with milestones.",
     )
 
     async def take_over_files() -> None:
-        await service.take_over_files(database, settings.config_dir, clock)
+        await service.take_over_files(database, settings.config_dir, clock, settings.limits)
 
     return Service(
         name="health",
@@ -32,8 +32,8 @@ def build(settings: Settings) -> Service:
         database=database,
         clock=clock,
         app=app,
-        consumers=[handlers.consumer(clock)],
-        timers=jobs.TIMERS,
+        consumers=[handlers.consumer(clock, settings.limits)],
+        timers=jobs.timer_handlers(settings.limits),
         jobs=jobs.jobs(settings),
         on_start=[take_over_files],
     )

@@ -10,10 +10,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from health.repository import Client, Row
+from health.repository import Client
 
 Sort = Literal["score", "-score", "mrr", "-mrr", "name", "-name", "as_of", "-as_of"]
-Resolution = Literal["all", "day", "week"]
 
 _KEYS = {
     "score": ("coalesce(score, -1)", "integer"),
@@ -76,53 +75,3 @@ def _conditions(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
         conditions.append("strpos(lower(name), lower(:name)) > 0")
         values["name"] = wanted.name
     return conditions, values
-
-
-async def history(
-    session: AsyncSession,
-    client_id: UUID,
-    *,
-    since: datetime | None,
-    until: datetime | None,
-    modes: list[str],
-    resolution: Resolution,
-    after: tuple[datetime, str] | None,
-    limit: int,
-) -> list[Row]:
-    """Evaluations, newest first; of a day or week the last one of each mode."""
-    conditions = ["client_id = :client_id", "mode = ANY(:modes)"]
-    values: dict[str, Any] = {"client_id": client_id, "modes": modes, "limit": limit}
-    for name, sign, value in (("since", ">=", since), ("until", "<=", until)):
-        if value is not None:
-            conditions.append(f"as_of {sign} :{name}")
-            values[name] = value
-    span = f"date_trunc('{resolution}', as_of - interval '1 microsecond')"
-    distinct = "" if resolution == "all" else f"DISTINCT ON ({span}, mode)"
-    inner = f"{span} DESC, mode DESC, as_of DESC" if resolution != "all" else "as_of DESC, mode DESC"
-    position = ""
-    if after is not None:
-        position = "WHERE (as_of, mode) < (:as_of, :mode)"
-        values |= {"as_of": after[0], "mode": after[1]}
-    rows = await session.execute(
-        text(
-            f"SELECT * FROM (SELECT {distinct} * FROM evaluations"  # noqa: S608  (our own words)
-            f" WHERE {' AND '.join(conditions)} ORDER BY {inner}) found"
-            f" {position} ORDER BY as_of DESC, mode DESC LIMIT :limit"
-        ),
-        values,
-    )
-    return [Row(**row) for row in rows.mappings()]
-
-
-async def model_at(session: AsyncSession, client_id: UUID, moment: datetime) -> tuple[str, int] | None:
-    """The model that made the last evaluation known at a moment; None: there was none yet."""
-    row = (
-        await session.execute(
-            text(
-                "SELECT model, model_version FROM evaluations WHERE client_id = :client_id AND as_of <= :moment"
-                " AND mode IN ('live', 'historic') ORDER BY as_of DESC LIMIT 1"
-            ),
-            {"client_id": client_id, "moment": moment},
-        )
-    ).first()
-    return (row.model, row.model_version) if row else None

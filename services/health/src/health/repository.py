@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +32,11 @@ class Client:
     mrr: int = 0
     mrr_currency: str | None = None
     phase: str | None = None
+    phase_since: datetime | None = None
+    phase_overruled: str | None = None
     journey: str | None = None
+    reached: list[str] = field(default_factory=list)
+    started_on: date | None = None
     sources: list[str] = field(default_factory=list)
     model: str | None = None
     model_version: int | None = None
@@ -45,6 +49,10 @@ class Client:
     restate_from: datetime | None = None
     next_look: datetime | None = None
     generation: int = 0
+    hold_id: UUID | None = None
+    signs_version: int | None = None
+    risk: list[Any] | None = None
+    weeks: list[list[Any]] | None = None
 
     @property
     def standing(self) -> Standing | None:
@@ -86,6 +94,10 @@ class Row:
     parts: list[Any]
     journey: str | None = None
     """The journey map (`name:version`) that milestones were judged by; None in rows of earlier releases."""
+    held: UUID | None = None
+    """The hold that kept it from being said."""
+    variant: str | None = None
+    """The segment and tier (`smb/core`) whose own weights or priors made it; None: those for everybody."""
 
 
 _COLUMNS = [f.name for f in fields(Client)]
@@ -130,9 +142,19 @@ async def store_evaluations(session: AsyncSession, rows: Sequence[Row]) -> None:
 async def delete(session: AsyncSession, client_ids: Iterable[UUID], *, history: bool) -> None:
     """Of clients that were merged away (their history stays with what was known then) or erased."""
     ids = {"ids": list(client_ids)}
-    await session.execute(text("DELETE FROM clients WHERE client_id = ANY(:ids)"), ids)
+    for table in ("clients", "held", "worsened"):
+        await session.execute(text(f"DELETE FROM {table} WHERE client_id = ANY(:ids)"), ids)  # noqa: S608  (our own words)
     if history:
-        await session.execute(text("DELETE FROM evaluations WHERE client_id = ANY(:ids)"), ids)
+        for table in ("evaluations", "phases"):
+            await session.execute(text(f"DELETE FROM {table} WHERE client_id = ANY(:ids)"), ids)  # noqa: S608  (our own names)
+
+
+async def last_historic(session: AsyncSession, client_id: UUID) -> datetime | None:
+    """The latest moment of an imported span that was worked out."""
+    moment: datetime | None = await session.scalar(
+        text("SELECT max(as_of) FROM evaluations WHERE client_id = :id AND mode = 'historic'"), {"id": client_id}
+    )
+    return moment
 
 
 async def ids_after(session: AsyncSession, after: UUID, limit: int, *, source: str | None) -> list[UUID]:

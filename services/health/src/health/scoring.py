@@ -7,31 +7,39 @@ in which a client's score, band and timers change. Who calls holds the locks of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from common import outbox, timers
 from common.contracts import client as events_of_clients
 from common.contracts.base import Event, Origin
-from common.contracts.health import Cause, Mode
+from common.contracts.health import Cause
 from common.folding import Folded
 from common.timers import Timer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from health import definitions_repository, metrics, repository, telling
+from health import definitions_repository, journeys_repository, metrics, phases, repository, telling, telling_journey
 from health.book import Book
-from health.domain import journey, past
-from health.domain.decision import Change, Standing, band_change, stand
+from health.breaker import Breaker
+from health.domain import blast, journey, past
+from health.domain.blast import Limits
+from health.domain.decision import Change, Standing, band_change
 from health.domain.evaluate import Evaluation, Feeds, deadlines, evaluate
+from health.domain.fold import apply
 from health.domain.fold.business import RECORD, mrr
 from health.domain.moments import DAY, moment_of, seconds_of
 from health.domain.state import ClientState
 from health.domain.timing import next_look
+from health.domain.variants import serving
 from health.domain.why import Move, between, published
 from health.repository import Client, Row
+from health.saying import Asked, Saying
+from health.signs import Look, Signs
 
+LIMITS = Limits()
 LOOK, HISTORY, RESTATE, SWEEP = "look", "history", "restate", "sweep"
 RESTATE_AFTER = timedelta(minutes=1)
 """Late facts come in groups: day ends are worked out again once for all of them."""
@@ -44,16 +52,6 @@ _BARE_USE = (events_of_clients.LoggedIn, events_of_clients.UsageRecorded)
 """What most events are, and what changes nothing that lists show but the score."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Why a client is scored: by events or by time; quietly after an import; for what came late."""
-
-    trigger: str
-    caused_by: list[UUID] = field(default_factory=list)
-    quiet: bool = False
-    late: bool = False
-
-
 @dataclass
 class Scoring:
     """The work of one transaction at one business moment."""
@@ -62,26 +60,39 @@ class Scoring:
     book: Book
     feeds: Feeds
     clients: dict[UUID, Client]
+    breaker: Breaker
+    signs: Signs
     said: list[Event[Any]] = field(default_factory=list)
     kept: list[Row] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
+    stays: list[journeys_repository.Stay] = field(default_factory=list)
 
     @classmethod
-    async def begin(cls, session: AsyncSession, client_ids: Sequence[UUID], now: datetime) -> Scoring:
+    async def begin(
+        cls, session: AsyncSession, client_ids: Sequence[UUID], now: datetime, limits: Limits = LIMITS
+    ) -> Scoring:
         """Read what is needed for these (locked) clients."""
+        clients = await repository.clients(session, client_ids)
+        book = await definitions_repository.book(session)
+        feeds = await repository.feeds(session)
         return cls(
             now,
-            await definitions_repository.book(session),
-            await repository.feeds(session),
-            await repository.clients(session, client_ids),
+            book,
+            feeds,
+            clients,
+            await Breaker.begin(session, clients, now, limits),
+            await Signs.begin(session, client_ids, now, book.signs, feeds),
         )
 
     async def write(self, session: AsyncSession) -> None:
         """Rows, history, timers and events, each in one statement."""
+        await self.breaker.settle(session)
+        await self.signs.write(session)
         await repository.save_clients(session, self.clients.values())
-        await repository.store_evaluations(session, self.kept)
+        await repository.store_evaluations(session, [*self.kept, *self.breaker.rows])
+        await journeys_repository.note(session, self.stays)
         await timers.schedule(session, self.timers)
-        await outbox.add(session, self.said)
+        await outbox.add(session, [*self.said, *self.breaker.events])
 
     def after_events(self, folded: Folded[ClientState]) -> list[Event[Any]]:
         """A client after fresh events; returns those that tell of days already judged.
@@ -116,11 +127,11 @@ class Scoring:
             and (event.time.toordinal() < today or event.replaces is not None or isinstance(event.data, _CORRECTIONS))
         ]
 
-    def look(self, folded: Folded[ClientState], *, trigger: str) -> None:
-        """A client because time passed, a feed changed or a model was published."""
+    def look(self, folded: Folded[ClientState], *, trigger: str, swept: str | None = None) -> None:
+        """A client because time passed, a feed changed, a model was published or a hold was released."""
         row = self._row(folded)
         self._tell_late_milestones(row, folded.state)
-        self._score(row, folded, Asked(trigger, quiet=row.baseline_due))
+        self._score(row, folded, Asked(trigger, quiet=row.baseline_due, swept=swept))
 
     def _row(self, folded: Folded[ClientState]) -> Client:
         row = self.clients.get(folded.client_id)
@@ -134,23 +145,23 @@ class Scoring:
         model, template = self.book.choice(state)
         result = evaluate(model, state, seconds_of(self.now), self.feeds, template)
         new_day = before is None or before.as_of // DAY != result.now // DAY
-        if new_day or not all(isinstance(event.data, _BARE_USE) for event in folded.events):
-            _describe(row, state, template, result.now)
-        change = None
+        closely = new_day or not all(isinstance(event.data, _BARE_USE) for event in folded.events)
+        if closely:
+            _describe(row, state, result.now)
+        self._follow(row, folded, template, asked, closely=closely or asked.trigger == "time")
+        change, passed, moves = None, None, []
         if not (asked.quiet or row.ended):
             change, passed = self._change(before, folded, result, asked.late)
             if change is not None:
                 moves = self._moves(before, folded, passed, result, change)
-        news = new_day or before is None or _said_of(before) != _said_of(stand(before, result))
-        if asked.caused_by or news:
-            self.said.append(telling.scored(row.client_id, result, Mode.LIVE, asked.caused_by, asked.trigger, change))
-        if news:
-            self.kept.append(telling.kept(row.client_id, result, Mode.LIVE, asked.caused_by, change))
-        if change is not None:
-            self.said.append(telling.band_changed(row.client_id, result, change, before, asked.caused_by, moves))
-            metrics.BAND_CHANGES.labels(change.cause.value).inc()
         metrics.EVALUATIONS.labels(asked.trigger).inc()
-        row.stands(stand(before, result))
+        self.breaker.judge(
+            Saying(row, before, result, asked, new_day, change, moves),
+            partial(self._movers, folded, passed, result, change, asked),
+            partial(self._components, folded, before),
+        )
+        if closely or change is not None or not folded.events:  # bare use within a day leaves signs as they are
+            self.signs.after_score(Look(row, folded, result, first=before is None, quiet=asked.quiet))
         self._set_timer(row, state, result, template)
 
     def _change(
@@ -165,7 +176,48 @@ class Scoring:
             passed = evaluate(model, folded.previous, result.now, self.feeds, template)
         elif not folded.events:
             passed = result
-        return band_change(before, result, passed, late=late), passed
+        change = band_change(before, result, passed, late=late)
+        own = passed is not None and folded.events and passed.band_of_score != result.band_of_score
+        if change is not None and own and self.breaker.is_held(folded.client_id):
+            # What was last said of it is older than these events: what they did themselves is theirs.
+            change = replace(change, cause=Cause.LATE_DATA if late else Cause.BEHAVIOUR)
+        return change, passed
+
+    def _movers(
+        self,
+        folded: Folded[ClientState],
+        passed: Evaluation | None,
+        result: Evaluation,
+        change: Change | None,
+        asked: Asked,
+    ) -> tuple[str, ...]:
+        """Who moved a client, for the breaker."""
+        if change is None:
+            return ()
+
+        def without(feed: str) -> str:
+            state = folded.recall() or ClientState()
+            for event in sorted(folded.events, key=lambda e: e.order):
+                if blast.feed(event.source) != feed:
+                    apply(state, event)
+            model, template = self.book.choice(state)
+            return evaluate(model, state, result.now, self.feeds, template).band
+
+        separable = None if folded.refolded or folded.previous is None else without
+        return blast.movers(change, result, passed, asked.swept, folded.events, separable)
+
+    async def _components(
+        self, folded: Folded[ClientState], before: Standing | None, session: AsyncSession
+    ) -> list[Any]:
+        """A client's components as they were last said: under the model and of the state of then."""
+        if before is None:
+            return []
+        state = folded.previous or folded.state
+        model = serving(
+            await definitions_repository.model(session, before.model, before.model_version), state.profile
+        )
+        then = max(before.as_of, state.last)
+        return telling.components(evaluate(model, state, then, self.feeds, self.book.journey_for(state)))
 
     def _moves(
         self,
@@ -191,10 +243,20 @@ class Scoring:
             return
         template = self.book.journey_for(state)
         since, until = seconds_of(row.late_told_until), seconds_of(self.now)
-        for second, days, item in journey.late_between(state, template, since, until):
-            self.said.append(telling.milestone_late(row.client_id, item, days, second))
-            metrics.MILESTONES_LATE.labels(str(days)).inc()
+        for second, days, item in journey.notices_between(state, template, since, until):
+            self.said.append(telling_journey.notice(row.client_id, item, days, second))
+            if days >= 0:
+                metrics.MILESTONES_LATE.labels(str(days)).inc()
         row.late_told_until = self.now
+
+    def _follow(
+        self, row: Client, folded: Folded[ClientState], template: journey.Template, asked: Asked, *, closely: bool
+    ) -> None:
+        """Milestones reached, and the phase that the client is in."""
+        silent = asked.quiet or row.ended
+        followed = phases.follow(row, folded, template, self.now, asked.caused_by, silent=silent, closely=closely)
+        self.said += followed.said
+        self.stays += followed.stays
 
     def _set_timer(self, row: Client, state: ClientState, result: Evaluation, template: journey.Template) -> None:
         """Timers are never moved: a new generation makes the old one a no-op."""
@@ -202,7 +264,7 @@ class Scoring:
             row.next_look = None
             row.generation += 1
             return
-        due = moment_of(next_look(result, state, template, seconds_of(row.late_told_until)))
+        due = moment_of(next_look(result, state, template, seconds_of(row.late_told_until), self.book.signs))
         if due != row.next_look:
             row.next_look = due
             row.generation += 1
@@ -225,11 +287,7 @@ class Scoring:
         row.restate_from = min(since, row.restate_from or since)
 
 
-def _said_of(standing: Standing) -> tuple[Any, ...]:
-    return (standing.model, standing.model_version, standing.score, standing.band, standing.confidence)
-
-
-def _describe(row: Client, state: ClientState, template: journey.Template, now: int) -> None:
+def _describe(row: Client, state: ClientState, now: int) -> None:
     """What lists show and filter by."""
     profile = state.profile
     row.name, row.tier, row.segment = profile.get("name"), profile.get("tier"), profile.get("segment")
@@ -238,11 +296,6 @@ def _describe(row: Client, state: ClientState, template: journey.Template, now: 
     row.mrr_currency = _main_currency(state)
     row.mrr = mrr(state, row.mrr_currency) if row.mrr_currency else 0
     row.sources = sorted({name for family in state.feeds for name in deadlines(state, family, {})})
-    items = journey.plan(state, template)
-    row.phase = journey.current_phase(state, template, items)
-    row.journey = journey.standing(
-        items, now, critical_blocker=any(b[0] == "critical" for b in state.blockers.values())
-    )
 
 
 def _main_currency(state: ClientState) -> str | None:

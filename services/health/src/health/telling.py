@@ -14,7 +14,7 @@ from common.contracts.ids import derived_id
 from health.domain.decision import Change, Standing
 from health.domain.evaluate import Evaluation
 from health.domain.facts import Measure
-from health.domain.journey import Item
+from health.domain.hold import Held, Hold
 from health.domain.model import POINT
 from health.domain.moments import moment_of
 from health.domain.why import Move
@@ -56,6 +56,50 @@ def scored(
     )
 
 
+def scored_held(
+    client_id: UUID, said: Standing, held: Held, now: int, caused_by: Sequence[UUID], asked: str
+) -> Event[Any]:
+    """An evaluation that is held: score, band and components as they were last said, with the hold that keeps them."""
+    as_of = moment_of(now)
+    data = health.Scored.model_validate(
+        {
+            "client_id": client_id,
+            "mode": Mode.LIVE,
+            "model": said.model,
+            "model_version": said.model_version,
+            "score": points(said.score),
+            "band": said.band,
+            "confidence": said.confidence / 1000,
+            "components": held.components,
+            "as_of": as_of,
+            "caused_by": list(caused_by),
+            "held": held.hold_id,
+        }
+    )
+    cause: list[object] = list(caused_by) if caused_by else [as_of.isoformat(), asked]
+    return Event.of(
+        data, id=derived_id("scored", client_id, Mode.LIVE, *cause), source=SOURCE, subject=client_id, time=as_of
+    )
+
+
+def changes_held(
+    hold: Hold, *, source: str | None = None, model: str | None = None, version: int | None = None
+) -> Event[Any]:
+    """One feed or one publication moves too many clients at once: that waits for a person."""
+    at = hold.told_at or hold.opened_at
+    data = health.ChangesHeld(
+        hold_id=hold.id,
+        source=source,
+        model=model,
+        model_version=version,
+        moved=hold.moved,
+        clients=hold.clients,
+        limit_percent=float(hold.percent),
+        as_of=at,
+    )
+    return Event.of(data, id=derived_id("changes_held", hold.id), source=SOURCE, subject=f"hold:{hold.id}", time=at)
+
+
 def band_changed(
     client_id: UUID,
     result: Evaluation,
@@ -91,27 +135,6 @@ def told(move: Move) -> health.Move:
     )
 
 
-def milestone_late(client_id: UUID, item: Item, days: int, at: int) -> Event[Any]:
-    """`at` is the second at which this lateness was reached."""
-    data = health.MilestoneLate(
-        client_id=client_id,
-        milestone=item.name,
-        phase=item.phase or None,
-        owner_email=item.owner,
-        kpi=item.kpi,
-        due_at=moment_of(item.due),
-        days_late=days,
-        as_of=moment_of(at),
-    )
-    return Event.of(
-        data,
-        id=derived_id("milestone_late", client_id, item.name, item.due, days),
-        source=SOURCE,
-        subject=client_id,
-        time=moment_of(at),
-    )
-
-
 def kept(
     client_id: UUID,
     result: Evaluation,
@@ -141,13 +164,13 @@ def kept(
             for nth, (measure, score) in enumerate(zip(result.measures, result.scores, strict=True))
         ],
         journey=result.template.label,
+        variant=result.model.variant,
     )
 
 
 def _body(
     client_id: UUID, result: Evaluation, mode: Mode, caused_by: Sequence[UUID], change: Change | None
 ) -> dict[str, Any]:
-    fresh = result.component_fresh()
     return {
         "client_id": client_id,
         "mode": mode,
@@ -158,12 +181,16 @@ def _body(
         "band_before": change.before if change else None,
         "cause": change.cause if change else None,
         "confidence": result.confidence / 1000,
-        "components": [
-            {"name": component.name, "weight": component.weight, "score": points(score), "fresh": fresh[nth]}
-            for nth, (component, score) in enumerate(
-                zip(result.model.components, result.component_scores(), strict=True)
-            )
-        ],
+        "components": components(result),
         "as_of": moment_of(result.now),
         "caused_by": list(caused_by),
     }
+
+
+def components(result: Evaluation) -> list[dict[str, Any]]:
+    """Its components, as they are said."""
+    fresh = result.component_fresh()
+    return [
+        {"name": component.name, "weight": component.weight, "score": points(score), "fresh": fresh[nth]}
+        for nth, (component, score) in enumerate(zip(result.model.components, result.component_scores(), strict=True))
+    ]
