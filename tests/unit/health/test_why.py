@@ -174,7 +174,7 @@ def test_a_figure_that_grows_too_old_is_missing_data():
     answer = ask(life, life, day(200), day(230))
     gone = [m for m in answer.moves if m.kind is Cause.MISSING_DATA]
     assert [m.signal for m in gone] == ["nps"]
-    assert "no NPS answer in 180 days (was: NPS answers average 8.0 of 10)" in gone[0].text
+    assert "no NPS answer in 180 days (was: NPS answers average 8.0 of 10, at 82 points)" in gone[0].text
 
 
 def test_sentences_say_the_former_figure_once():
@@ -254,7 +254,7 @@ def test_other_weights_for_another_segment_are_another_model():
 def test_another_journey_map_is_booked_as_a_model():
     life = [e for e in steady(30) if not isinstance(e.data, client.ClientHandedOff)]
     late = definitions.journey_from(
-        (CONFIG / "journey.yaml").read_text().replace("{ days_after_start: 13 }", "{ days_after_start: 8 }")
+        (CONFIG / "journey.yaml").read_text().replace("{ days_after_start: 6 }", "{ days_after_start: 3 }")
     ).compiled(2)
     turn = seconds_of(day(20))
     answer = ask(

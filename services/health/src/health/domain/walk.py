@@ -21,7 +21,7 @@ from health.domain.model import POINT, Model, Signal
 from health.domain.moments import DAY
 from health.domain.state import ClientState, Mark, dump, load
 from health.domain.words import Sight, sentence
-from health.domain.words.models import changed_model, first_known, nothing_left
+from health.domain.words.models import changed_model, first_known, nothing_left, reweighed
 
 EVENTS_NAMED = 20
 """A cause names its latest events, at most so many."""
@@ -68,7 +68,7 @@ class _Place:
         for nth, known in enumerate(self.seen.model.signals):
             if known.name == signal.name and known.fact is signal.fact:
                 at = At(self.seen.now, self.seen.now // DAY, self.seen.template)
-                return Sight(self.state, at, known.params, self.seen.measures[nth])
+                return Sight(self.state, at, known.params, self.seen.measures[nth], self.seen.scores[nth])
         return None
 
 
@@ -118,6 +118,7 @@ class Walk:
         self._legs[-1].end = _Place(self.state, self._seen)
         for signal, fact in dict.fromkeys((signal, fact) for _, signal, fact in self._moves if signal is not None):
             self._settle(signal, fact)
+        self._gather()
         moves = [move for move in self._moves.values() if move.delta]
         for move in moves:
             if move.tell is None:
@@ -224,13 +225,34 @@ class Walk:
             move.delta = 0
         most.delta, most.legs = delta, legs
 
-    def _word(self, move: Move) -> None:
-        """Its sentence, from the states before and after; and the events to name: those that the figures rest on."""
+    def _sights(self, move: Move) -> tuple[Signal, Sight | None, Sight]:
+        """A signal where its move began and where it ended."""
         first, last = self._legs[move.legs[0]], self._legs[move.legs[-1]]
         signal = next(s for s in last.end.seen.model.signals if s.name == move.signal)
-        before, after = first.begin.sight(signal), last.end.sight(signal)
+        after = last.end.sight(signal)
         if after is None:
             raise LookupError(f"no signal {move.signal} where it was booked")
+        return signal, first.begin.sight(signal), after
+
+    def _gather(self) -> None:
+        """Figures that are what they were weigh more or less as others come and go: that is told once, for all."""
+        same = []
+        for key, move in self._moves.items():
+            if move.signal is not None and move.delta and key[0] in _OWN:
+                _, before, after = self._sights(move)
+                measures = (before.measure if before else None, after.measure)
+                if measures[0] is not None and measures[1] is not None and measures[0].value == measures[1].value:
+                    same.append(move)
+        if same:
+            most = max(same, key=lambda move: abs(move.delta))
+            total = sum(move.delta for move in same)
+            for move in same:
+                move.delta = 0
+            self._moves[(most.kind, None, "same")] = Move(most.kind, None, total, tell=reweighed)
+
+    def _word(self, move: Move) -> None:
+        """Its sentence, from the states before and after; and the events to name: those that the figures rest on."""
+        signal, before, after = self._sights(move)
         learned = move.kind is Cause.LATE_DATA
         move.text = sentence(signal, before, after, began=f"{self._how}: " if learned and self._how else "")
         behind = _behind(after.measure) or _behind(before.measure if before else None)

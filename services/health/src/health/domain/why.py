@@ -89,7 +89,7 @@ def _how(differing: Sequence[Event[Any]], then: Sequence[Event[Any]], now: Seque
 
 
 def _meet(walk: Walk, events: Sequence[Event[Any]], end: int, turns: Sequence[int]) -> None:
-    """Go on to the end: past each midnight and each turn, and through the events, neighbours of a kind together."""
+    """Go on to the end: past each turn, and through the events, neighbours of a kind together."""
     ahead = iter(sorted(turn for turn in turns if walk.now < turn < end))
     turn = next(ahead, None)
     for group in steps(events):
@@ -108,10 +108,7 @@ def _meet(walk: Walk, events: Sequence[Event[Any]], end: int, turns: Sequence[in
 
 
 def _pass(walk: Walk, until: int, *, closely: bool = True) -> None:
-    """Nothing happens until then: each midnight may take its part, so that it is known since when a figure counts."""
-    if walk.state.first is not None:
-        for midnight in range((walk.now // DAY + 1) * DAY, until, DAY):
-            walk.look(midnight, Cause.TIME)
+    """Nothing happens until then; what time does to a figure is one step, however long it is."""
     if until > walk.now and (closely or until // DAY != walk.now // DAY):
         walk.look(until, Cause.TIME)
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from health.domain.model import Signal
-from health.domain.words import financial, outcome, relationship, usage
+from health.domain.model import POINT, Signal
+from health.domain.words import experience, financial, onboarding, outcome, relationship, usage
 from health.domain.words.sight import Farewell, Sight, Teller
 
 __all__ = ["FAREWELLS", "TELLERS", "Sight", "sentence"]
 
 TELLERS: Mapping[str, Teller] = {
     **usage.TELLERS, **outcome.TELLERS, **relationship.TELLERS, **financial.TELLERS,
+    **onboarding.TELLERS, **experience.TELLERS,
 }  # fmt: skip
 FAREWELLS: Mapping[str, Farewell] = {
     **usage.FAREWELLS, **outcome.FAREWELLS, **relationship.FAREWELLS, **financial.FAREWELLS,
+    **onboarding.FAREWELLS, **experience.FAREWELLS,
 }  # fmt: skip
-NEW = " (new: it counts from now on)"
 
 
 def sentence(signal: Signal, before: Sight | None, after: Sight, *, began: str = "") -> str:
@@ -29,15 +30,20 @@ def sentence(signal: Signal, before: Sight | None, after: Sight, *, began: str =
     former = before if before is not None and before.measure is not None else None
     if after.measure is None:
         leave = FAREWELLS.get(name)
-        why = leave(after) if leave is not None else f"no figure any more for {signal.name.replace('_', ' ')}"
-        return f"{began}{why}" + (f" (was: {signal.fact.say(former.value)})" if former is not None else "")
-    if former is not None and former.value == after.value:
-        return f"{began}{signal.fact.say(after.value)}, as before: it weighs otherwise since other figures came or went"
+        gone = leave(after) if leave is not None else f"no figure any more for {signal.name.replace('_', ' ')}"
+        return f"{began}{gone}" + ("" if former is None else f" (was: {signal.fact.say(former.value)}{_at(former)})")
     tell = TELLERS.get(name)
     told = tell(former, after) if tell is not None else None
     if told is None:
         told = by_figure(signal, former, after)
-    return f"{began}{told}" if former is not None else f"{began}{told}{NEW}"
+    if former is not None:
+        return f"{began}{told}"
+    # A good figure pulls a better score down: without its points people would not believe it.
+    return f"{began}{told[:-1]}; new{_at(after)})" if told.endswith(")") else f"{began}{told} (new{_at(after)})"
+
+
+def _at(sight: Sight) -> str:
+    return "" if sight.score is None else f", at {sight.score // POINT} points"
 
 
 def by_figure(signal: Signal, before: Sight | None, after: Sight) -> str:

@@ -30,7 +30,7 @@ def payment_problems(before: Sight | None, after: Sight) -> str:
         parts.append(f"{counted(len(failed), 'failed payment', 'failed payments')} ({names})")
     if disputed:
         parts.append(f"{counted(len(disputed), 'disputed invoice', 'disputed invoices')} ({listed(disputed)})")
-    was = None if before is None else str(before.value)
+    was = str(before.value) if before is not None and before.value else None
     return changed(" and ".join(parts) or "no failed or disputed payment", str(len(failed) + len(disputed)), was)
 
 
@@ -48,6 +48,7 @@ def _gap(sight: Sight) -> str:
 def renewal_runway(before: Sight | None, after: Sight) -> str:
     now, was = _left(after), None if before is None else _left(before)
     if after.value >= TALKED:
+        was = f"{was} ahead and no talk" if was is not None and was != now else was
         renewed = after.state.renewed
         signed = renewed is not None and after.measure is not None and renewed[1] in after.measure.marks
         return changed("contract renewed" if signed else "the renewal is being talked about", now, was)

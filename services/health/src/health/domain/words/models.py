@@ -39,3 +39,8 @@ def changed_model(before: Serving, after: Serving, now: int, today: int) -> str:
     if map_before.name != map_now.name:
         return f"journey map {map_now.name} instead of {map_before.name} {since}"
     return f"journey map {map_now.name} v{map_now.version} instead of v{map_before.version} {since}"
+
+
+def reweighed(today: int) -> str:
+    """What figures add that are the same at both ends: they did not move, their weight did."""
+    return "figures that stayed the same weigh more or less, as others came or went"

@@ -8,7 +8,7 @@ from health.domain import journey
 from health.domain.facts.outcome import ROI
 from health.domain.journey import Item
 from health.domain.moments import DAY
-from health.domain.words.sight import Farewell, Sight, Teller, changed, listed, rounded, tenths, written
+from health.domain.words.sight import Farewell, Sight, Teller, changed, cut, listed, rounded, tenths, written
 
 RATIO = 1000
 
@@ -19,11 +19,15 @@ def kpi_attainment(before: Sight | None, after: Sight) -> str:
     if len(now) == 1:
         ((kpi, reached),) = now.items()
         was = None if former is None or kpi not in former else f"{former[kpi]}%"
-        return changed(f"{kpi} at {reached}% of its target", f"{reached}%", was)
+        return changed(f"KPI {_kpi(kpi)} at {reached}% of its target", f"{reached}%", was)
     mean = f"{rounded(after.value, 10)}%"
     told = changed(f"agreed KPIs reached to {mean}", mean, None if before is None else f"{rounded(before.value, 10)}%")
     moved = [(k, v) for k, v in now.items() if former is None or former.get(k) != v]
-    return f"{told}: {listed([f'{kpi} {reached}%' for kpi, reached in moved])}" if moved else told
+    return f"{told}: {listed([f'{_kpi(k)} {v}%' for k, v in moved], composed=True)}" if moved else told
+
+
+def _kpi(name: str) -> str:
+    return cut(name.replace("_", " "))
 
 
 def _attained(sight: Sight) -> dict[str, int]:
@@ -49,7 +53,8 @@ def milestones_on_time(before: Sight | None, after: Sight) -> str:
         return told
     today = after.at.day
     newest = sorted(late, key=lambda item: -item.due)
-    return f"{told}; late: {listed([f'{i.title} (due {written((i.due - 1) // DAY, today)})' for i in newest])}"
+    names = [f"{cut(item.title)} (due {written((item.due - 1) // DAY, today)})" for item in newest]
+    return f"{told}; late: {listed(names, composed=True)}"
 
 
 def _due(sight: Sight) -> tuple[list[Item], list[Item]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from health.domain.facts.fact import counted, own_normal
 from health.domain.facts.relationship import FORGOTTEN_AFTER
@@ -16,33 +16,29 @@ TEN = 100
 
 
 def nps(before: Sight | None, after: Sight) -> str:
-    def mean(sight: Sight) -> str:
-        return f"{tenths(sight.value, TEN)} of 10"
-
-    told = changed(f"NPS answers average {mean(after)}", mean(after), None if before is None else mean(before))
-    answers = [(day, value) for day, value, *_ in after.state.surveys.get("nps", ())]
-    return told + _latest(answers, before, after, lambda value: tenths(value, TEN))
+    answers = [(day, tenths(value, TEN)) for day, value, *_ in after.state.surveys.get("nps", ())]
+    now, was = tenths(after.value, TEN), None if before is None else tenths(before.value, TEN)
+    return changed(f"NPS answers average {now} of 10", now, was) + _new("answered", answers, before, after)
 
 
 def csat(before: Sight | None, after: Sight) -> str:
-    def mean(sight: Sight) -> str:
-        return f"{rounded(sight.value, 10)}%"
-
-    told = changed(f"ticket ratings average {mean(after)}", mean(after), None if before is None else mean(before))
-    answers = [(day, value) for day, value, _ in after.state.csats]
-    return told + _latest(answers, before, after, lambda value: f"{rounded(value, 10)}%")
+    answers = [(day, f"{rounded(value, 10)}%") for day, value, _ in after.state.csats]
+    now, was = f"{rounded(after.value, 10)}%", None if before is None else f"{rounded(before.value, 10)}%"
+    return changed(f"ticket ratings average {now}", now, was) + _new("rated", answers, before, after)
 
 
-def _latest(answers: Sequence[tuple[int, int]], before: Sight | None, after: Sight, said: Callable[[int], str]) -> str:
-    """The newest answer, where it is new."""
-    if not answers or (before is not None and answers[-1][0] <= before.at.day and after.at.day != before.at.day):
-        return ""
-    day, value = answers[-1]
-    return f"; latest {said(value)} on {after.day(day)}"
+def _new(how: str, answers: Sequence[tuple[int, str]], before: Sight | None, after: Sight) -> str:
+    """The answers since, newest first; of one and the same moment (what was learned late) the newest one."""
+    since = -1 if before is None else before.at.day
+    fresh = [(day, answer) for day, answer in reversed(answers) if day > since or (since == after.at.day)]
+    if before is not None and since == after.at.day:
+        fresh = fresh[:1]
+    told = [f"{answer} on {after.day(day)}" for day, answer in fresh]
+    return f", {how} {listed(told, composed=True)}" if told else ""
 
 
 def sentiment(before: Sight | None, after: Sight) -> str:
-    return changed(f"its texts sound {_mood(after)}", _mood(after), None if before is None else _mood(before))
+    return changed(f"the client's words sound {_mood(after)}", _mood(after), None if before is None else _mood(before))
 
 
 def _mood(sight: Sight) -> str:
@@ -63,7 +59,9 @@ def ticket_load(before: Sight | None, after: Sight) -> str:
     if before is not None:
         log = before.state.tickets_opened
         former = str(len(log) - bisect_right(log, before.at.day - 28))
-    return changed(f"{counted(now, 'ticket', 'tickets')} in 28 days, usually {usual}", str(now), former)
+    return changed(
+        f"{counted(now, 'ticket', 'tickets') if now else 'no ticket'} in 28 days, usually {usual}", str(now), former
+    )
 
 
 def urgent_tickets(before: Sight | None, after: Sight) -> str:
@@ -105,15 +103,15 @@ def _is_new(sight: Sight) -> bool:
 
 
 def response_hours(before: Sight | None, after: Sight) -> str:
-    was = None if before is None else _hours(before.value)
-    now = _hours(after.value)
+    was = None if before is None else hours_or_days(before.value)
+    now = hours_or_days(after.value)
     waits = [asked for asked, _ in after.state.waiting.values() if after.at.now - asked < FORGOTTEN_AFTER]
     if waits and (after.at.now - min(waits)) // HOUR == after.value:
         return changed(f"no answer to us for {now} (asked on {after.day(min(waits) // DAY)})", now, was)
     return changed(f"answers us within {now}", now, was)
 
 
-def _hours(hours: int) -> str:
+def hours_or_days(hours: int) -> str:
     return counted(hours, "hour", "hours") if hours < 72 else counted(hours // 24, "day", "days")
 
 

@@ -24,6 +24,8 @@ class Sight(NamedTuple):
     at: At
     params: Params
     measure: Measure | None
+    score: int | None = None
+    """What the curve makes of it, in sixteenths."""
 
     @property
     def value(self) -> int:
@@ -72,7 +74,12 @@ def changed(now: str, figure: str, before: str | None) -> str:
     return f"{now[:-1]}; was {before})" if now.endswith(")") else f"{now} (was {before})"
 
 
-def listed(names: Sequence[str]) -> str:
-    """The first few, each cut short, and how many more there are."""
-    shown = [name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…" for name in names[:NAMED]]
+def cut(name: str) -> str:
+    """A name as somebody else wrote it, not longer than a line bears."""
+    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
+
+
+def listed(names: Sequence[str], *, composed: bool = False) -> str:
+    """The first few, each cut short (unless they are `composed` of what was), and how many more there are."""
+    shown = [name if composed else cut(name) for name in names[:NAMED]]
     return ", ".join(shown) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
