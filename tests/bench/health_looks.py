@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +18,8 @@ from health import definitions_repository, repository
 from health.domain.evaluate import evaluate
 from health.domain.fold import FOLD, apply
 from health.domain.moments import seconds_of
-from health.domain.state import load
+from health.domain.state import ClientState, load
+from sqlalchemy import text
 
 from tests.bench import health_events
 from tests.support.stack import TestStack
@@ -35,12 +38,10 @@ def score(stack: TestStack) -> dict[str, Any]:
 
 async def _score(stack: TestStack) -> dict[str, Any]:
     database = Database(stack.url("health"), schema="health")
-    connection = await asyncpg.connect(stack.owner_url)
     async with database.read() as session:
         book = await definitions_repository.book(session)
         feeds = await repository.feeds(session)
-    bodies = [row["body"] for row in await connection.fetch("SELECT body FROM health.states WHERE last_id IS NOT NULL")]
-    await connection.close()
+        bodies = list(await session.scalars(text("SELECT body FROM states WHERE last_id IS NOT NULL")))
     await database.close()
     now = datetime.now(UTC)
     use = Event.of(
@@ -48,34 +49,30 @@ async def _score(stack: TestStack) -> dict[str, Any]:
         source="csl/ingest/segment", subject=health_events.client_id("one", 0), time=now,
     )  # fmt: skip
     states = [load(body) for body in bodies]
-    models: dict[str, int] = {}
-    fold = scoring = 0.0
-    for _ in range(ROUNDS):
-        began = time.process_time()
-        for state in states:
-            apply(state, use)
-        fold += time.process_time() - began
-        began = time.process_time()
-        for state in states:
-            model, template = book.choice(state)
-            evaluate(model, state, seconds_of(now), feeds, template)
-        scoring += time.process_time() - began
-    for state in states:
-        model, _ = book.choice(state)
-        models[model.name] = models.get(model.name, 0) + 1
-    began = time.process_time()
-    for body in bodies:
-        FOLD.dump(FOLD.load(body))
-    row = time.process_time() - began
-    count = len(states) * ROUNDS
+    second = seconds_of(now)
+
+    def score(state: ClientState) -> str:
+        model, template = book.choice(state)
+        evaluate(model, state, second, feeds, template)
+        return model.name
+
     return {
         "clients": len(states),
-        "models": models,
-        "fold_microseconds": round(fold / count * 1e6, 1),
-        "score_microseconds": round(scoring / count * 1e6, 1),
-        "reading_and_writing_the_row_microseconds": round(row / len(bodies) * 1e6, 1),
+        "models": dict(Counter(map(score, states))),
+        "fold_microseconds": _microseconds(lambda state: apply(state, use), states),
+        "score_microseconds": _microseconds(score, states),
+        "reading_and_writing_the_row_microseconds": _microseconds(lambda body: FOLD.dump(FOLD.load(body)), bodies),
         "state_bytes": round(sum(map(len, bodies)) / len(bodies)),
     }
+
+
+def _microseconds(work: Callable[[Any], object], things: Sequence[Any]) -> float:
+    """CPU of one, over several rounds of all."""
+    began = time.process_time()
+    for _ in range(ROUNDS):
+        for one in things:
+            work(one)
+    return round((time.process_time() - began) / ROUNDS / len(things) * 1e6, 1)
 
 
 def looks(stack: TestStack, most: int) -> dict[str, Any]:
@@ -194,32 +191,14 @@ async def _crossings(stack: TestStack) -> dict[str, Any]:
     """
     connection = await asyncpg.connect(stack.owner_url)
     await connection.execute("SET search_path = health")
-    count = CROSSINGS_A_SECOND * CROSSING_SECONDS
-    await connection.execute("DELETE FROM timers")
     last = await connection.fetchval("SELECT coalesce(max(seq), 0) FROM outbox")
     begin = datetime.now(UTC) + timedelta(seconds=3)
-    await connection.execute(
-        "CREATE TEMP TABLE some AS SELECT client_id, row_number() OVER () - 1 AS nth FROM clients"
-        f" WHERE band IN ('red', 'amber') LIMIT {count}"
-    )
-    await connection.execute(
-        "UPDATE clients c SET generation = c.generation + 1, score = c.score + 400, (band, known_band) ="
-        " (SELECT better, better FROM (SELECT CASE WHEN c.band = 'red' THEN 'amber' ELSE 'green' END AS better) b)"
-        " FROM some WHERE c.client_id = some.client_id"
-    )
-    await connection.execute(
-        "INSERT INTO timers (kind, owner, generation, due_at) SELECT 'look', client_id::text, generation,"
-        " $1::timestamptz + nth * interval '1 second' / $2 FROM clients JOIN some USING (client_id)",
-        begin,
-        CROSSINGS_A_SECOND,
-    )
+    for statement in _MOVED_UP:
+        await connection.execute(statement)
+    await connection.execute(_DUE_IN_TURN, begin, CROSSINGS_A_SECOND)
     due = {row["owner"]: row["due_at"] for row in await connection.fetch("SELECT owner, due_at FROM timers")}
     await asyncio.sleep(CROSSING_SECONDS + 6)
-    rows = await connection.fetch(
-        "SELECT key, min(written_at) AS at FROM outbox WHERE seq > $1"
-        " AND convert_from(body, 'UTF8') LIKE '%band_changed%' GROUP BY key",
-        last,
-    )
+    rows = await connection.fetch(_CROSSED, last)
     await connection.close()
     late = sorted((row["at"] - due[row["key"]]).total_seconds() for row in rows if row["key"] in due)
     if not late:
@@ -232,3 +211,21 @@ async def _crossings(stack: TestStack) -> dict[str, Any]:
         "written_after_p99_seconds": round(late[int(len(late) * 0.99)], 2),
         "longest_seconds": round(late[-1], 2),
     }
+
+
+_MOVED_UP = (
+    "DELETE FROM timers",
+    "CREATE TEMP TABLE some AS SELECT client_id, row_number() OVER () - 1 AS nth FROM clients"
+    f" WHERE band IN ('red', 'amber') LIMIT {CROSSINGS_A_SECOND * CROSSING_SECONDS}",
+    "UPDATE clients c SET generation = c.generation + 1, score = c.score + 400, (band, known_band) ="
+    " (SELECT better, better FROM (SELECT CASE WHEN c.band = 'red' THEN 'amber' ELSE 'green' END AS better) b)"
+    " FROM some WHERE c.client_id = some.client_id",
+)
+_DUE_IN_TURN = (
+    "INSERT INTO timers (kind, owner, generation, due_at) SELECT 'look', client_id::text, generation,"
+    " $1::timestamptz + nth * interval '1 second' / $2 FROM clients JOIN some USING (client_id)"
+)
+_CROSSED = (
+    "SELECT key, min(written_at) AS at FROM outbox WHERE seq > $1"
+    " AND convert_from(body, 'UTF8') LIKE '%band_changed%' GROUP BY key"
+)
