@@ -215,11 +215,15 @@ async def _crossings(stack: TestStack) -> dict[str, Any]:
 
 _MOVED_UP = (
     "DELETE FROM timers",
-    "CREATE TEMP TABLE some AS SELECT client_id, row_number() OVER () - 1 AS nth FROM clients"
-    f" WHERE band IN ('red', 'amber') LIMIT {CROSSINGS_A_SECOND * CROSSING_SECONDS}",
-    "UPDATE clients c SET generation = c.generation + 1, score = c.score + 400, (band, known_band) ="
-    " (SELECT better, better FROM (SELECT CASE WHEN c.band = 'red' THEN 'amber' ELSE 'green' END AS better) b)"
-    " FROM some WHERE c.client_id = some.client_id",
+    (
+        "CREATE TEMP TABLE some AS SELECT client_id, row_number() OVER () - 1 AS nth FROM clients"
+        f" WHERE band IN ('red', 'amber') LIMIT {CROSSINGS_A_SECOND * CROSSING_SECONDS}"
+    ),
+    (
+        "UPDATE clients c SET generation = c.generation + 1, score = c.score + 400, (band, known_band) ="
+        " (SELECT better, better FROM (SELECT CASE WHEN c.band = 'red' THEN 'amber' ELSE 'green' END AS better) b)"
+        " FROM some WHERE c.client_id = some.client_id"
+    ),
 )
 _DUE_IN_TURN = (
     "INSERT INTO timers (kind, owner, generation, due_at) SELECT 'look', client_id::text, generation,"
