@@ -265,7 +265,8 @@ def rendered(found: dict[str, Any]) -> str:
         (f"{size['clients']:,} clients whose day begins at once", f"{size['looked_at_per_second']:,}/s",
          f"all within {size['seconds']} s") for size in found["looks"]["sizes"]
     ]  # fmt: skip
-    rows.append((f"bands crossed by silence, {crossed['per_second']}/s", f"p99 {crossed['written_after_p99_seconds']} s",
+    rows.append((f"bands crossed by silence, {crossed['per_second']}/s",
+                 f"p99 {crossed['written_after_p99_seconds']} s",
                  f"{crossed['crossings']:,} crossings, longest {crossed['longest_seconds']} s"))  # fmt: skip
     return "\n".join(["| what | figure | beside it |", "|---|---:|---|", *(f"| {' | '.join(row)} |" for row in rows)])
 
