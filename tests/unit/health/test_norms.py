@@ -30,12 +30,28 @@ def measured(*clients: tuple[float, str | None]) -> Norms:
     return found
 
 
-def test_a_mean_counts_each_client_once_with_nothing_shrunk():
+def test_a_mean_is_of_what_clients_say_and_not_of_what_was_shrunk():
     found = measured((4, "smb"), (7, "smb"), (9, "enterprise"), (10, None))
     nps = next(norm for norm in found.told(1) if norm.signal == "nps")
     assert found.clients == 4
     assert (nps.component, nps.prior, nps.everybody) == ("relationship", 7.0, Usual(7.5, 4))
     assert nps.segments == {"smb": Usual(5.5, 2), "enterprise": Usual(9.0, 1)}
+
+
+def test_a_client_with_few_tickets_hardly_moves_what_is_usual():
+    """One ticket before and three now are a ratio of 8.4, and tell little; forty and forty a month are steady."""
+    found = Norms(LOOP)
+    for earlier, now in ((1, 3), (120, 40)):
+        days = [n * 84 / earlier for n in range(earlier)] + [84 + n * 28 / now for n in range(now)]
+        opened = [
+            client.TicketOpened.model_validate({"ticket_id": f"t{n}", "priority": "low"}) for n in range(len(days))
+        ]
+        told = [event(body, day(at), "zendesk") for body, at in zip(opened, days, strict=True)]
+        state = fold(sorted([registered(), *told], key=order))
+        found.take(state, At(seconds_of(day(111)), seconds_of(day(111)) // DAY, JOURNEY))
+    load = next(norm for norm in found.told(1) if norm.signal == "ticket_load")
+    assert load.everybody is not None
+    assert 1.0 < load.everybody.mean < 2.2
 
 
 def test_a_segment_of_few_clients_is_left_out_and_so_is_what_nobody_has():

@@ -34,7 +34,7 @@ class UsualView(BaseModel):
     """A mean, and of how many clients."""
 
     segment: str | None = Field(description="Null: all segments together")
-    mean: float = Field(description="In the fact's own unit, each client once, nothing shrunk", examples=[7.4])
+    mean: float = Field(description="In the fact's own unit; a client weighs n ÷ (n + weight)", examples=[7.4])
     clients: int
     prior: float = Field(description="What the model says", examples=[7.0])
 

@@ -75,15 +75,17 @@ def _trends(stack: Stack, client_ids: list[str]) -> dict[str, float | None]:
 
     def moved(client_id: str) -> float | None:
         span = {"from": (now - TREND).isoformat(), "resolution": "day", "mode": ["live", "historic"], "limit": 40}
-        scores = [
-            item["score"]
-            for item in health.get(f"/v1/clients/{client_id}/health/history", **span)["items"]
-            if item["score"] is not None
-        ]
-        return scores[0] - scores[-1] if len(scores) > 1 else None
+        return trend(health.get(f"/v1/clients/{client_id}/health/history", **span)["items"])
 
     with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
         return dict(zip(client_ids, pool.map(moved, client_ids), strict=True))
+
+
+def trend(items: list[dict[str, Any]]) -> float | None:
+    """Last score − first one, of evaluations newest first; under the model of now, since trends never span models."""
+    known = [item for item in items if item["score"] is not None]
+    scores: list[float] = [item["score"] for item in known if item["model"] == known[0]["model"]]
+    return scores[0] - scores[-1] if len(scores) > 1 else None
 
 
 def _row(client: dict[str, Any], risk: dict[str, Any], case: dict[str, Any] | None, trend: float | None) -> Row:
