@@ -205,3 +205,18 @@ async def test_a_client_that_moved_on_meanwhile_keeps_what_it_did(lived: HealthS
     again = await rebuilt(lived.database, lived.clock.now())
     assert again.differences == []
     assert b'"late"' not in await lived.state(ADA)
+
+
+async def test_earlier_history_brought_in_later_makes_the_days_after_it_read_anew(
+    health: HealthStack, stack: TestStack
+) -> None:
+    await make_shadow(stack)
+    life = steady(60)
+    health.clock.set(day(70))
+    early, later = [e for e in life if e.time < day(30)], [e for e in life if e.time >= day(30)]
+    for span in (later, early):
+        await health.bring_in(ADA, span)
+        await health.fire()
+    found = await rebuilt(health.database, health.clock.now())
+    assert found.differences == []
+    assert found.compared > 55

@@ -56,6 +56,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
         book=book,
         importer=Importer(database, clock, reader, readers, settings.import_chunk_lines, shared),
         shared=shared,
+        default_owner=settings.default_owner_email,
     )
     enricher = _enricher(settings, database, clock, sources, reader, shared)
     return Service(
