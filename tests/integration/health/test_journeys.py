@@ -253,6 +253,12 @@ async def test_blockers_are_counted_by_kind_without_those_taken_back_and_test_cl
     assert "must lie before" in answer.text
 
 
+async def test_a_span_that_ends_before_time_began_is_refused(health: HealthStack) -> None:
+    async with health.http() as http:
+        for path, until in (("/v1/blockers/statistics", "0001-01-01T00:00:00Z"), ("/v1/journey/metrics", "0001-01-01")):
+            assert (await http.get(path, params={"until": until})).status_code == 422
+
+
 async def test_a_critical_blocker_makes_a_client_stuck_until_it_is_resolved(
     health: HealthStack, client_id: UUID
 ) -> None:

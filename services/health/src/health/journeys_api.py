@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -19,6 +19,8 @@ from health import views_journey as views
 from health.asking import READ, UNKNOWN, WRITE, Now
 
 router = APIRouter()
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""No span that is left out begins before."""
 QUARTER, HALF_YEAR = timedelta(days=91), timedelta(days=182)
 
 
@@ -75,7 +77,8 @@ async def get_blocker_statistics(
 ) -> views.BlockerStatisticsView:
     """How many, how long they took, what they cost, and what people learned from them; test clients do not count."""
     until = query.until or now
-    return await journeys.blocker_statistics(session, query.since or until - QUARTER, until, query.most)
+    since = query.since or max(until, EPOCH + QUARTER) - QUARTER
+    return await journeys.blocker_statistics(session, since, until, query.most)
 
 
 class Began(BaseModel):
@@ -94,4 +97,5 @@ async def get_onboarding_metrics(
 ) -> views.OnboardingMetricsView:
     """Speed, quality, engagement, business and efficiency, each with its target, its red flag and what it is of."""
     until = query.until or now.date() + timedelta(days=1)
-    return await onboardings.metrics(session, query.since or until - HALF_YEAR, until, query.segment, now)
+    since = query.since or max(until, EPOCH.date() + HALF_YEAR) - HALF_YEAR
+    return await onboardings.metrics(session, since, until, query.segment, now)
