@@ -50,8 +50,8 @@ UP: tuple[str, ...] = (
     "ALTER TABLE clients ADD COLUMN risk json",
     "ALTER TABLE clients ADD COLUMN weeks json",
     "COMMENT ON COLUMN clients.signs_version IS 'The definition under which its signs were last looked for'",
-    "COMMENT ON COLUMN clients.risk IS"
-    " 'As churn said last: [per mille or null, per mille of threshold, second, simulated]'",
+    """COMMENT ON COLUMN clients.risk IS
+       'As churn said last: [per mille or null, per mille of threshold, second, simulated]'""",
     "COMMENT ON COLUMN clients.weeks IS 'Scores at the ends of weeks: [day, sixteenths, model, version]'",
 )
 DOWN: tuple[str, ...] = (
