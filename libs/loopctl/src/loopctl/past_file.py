@@ -7,7 +7,7 @@ import multiprocessing
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from loopctl.errors import Problem
@@ -34,6 +34,8 @@ class PastFile:
     lines: Sequence[bytes]
     who: Identities
     clients: dict[str, list[int]] = field(default_factory=dict)
+    _latest: list[bytes] = field(default_factory=list)
+    """Moments of the last days, as written."""
 
     @classmethod
     def of(cls, lines: Sequence[bytes]) -> PastFile:
@@ -41,27 +43,39 @@ class PastFile:
 
         found = cls(lines, event_file.identities(lines))
         keys = found.who.keys
+        newest = b""
         for number, line in enumerate(lines):
             if not line or line.isspace():
                 continue
             subject = _SUBJECT.search(line)
             key = subject[1].decode(errors="replace") if subject else NOBODY
             found.clients.setdefault(keys.get(key, key), []).append(number)
+            for moment in _MOMENT.findall(line):
+                if moment[:10] >= newest:
+                    newest = found._keep(moment, newest)
         return found
+
+    def _keep(self, moment: bytes, newest: bytes) -> bytes:
+        """Dates are compared as they are written: a zone moves one by a day at most, so two days are kept."""
+        day = moment[:10]
+        if day > newest:
+            self._latest = [each for each in self._latest if _days_apart(each[:10], day) <= 1]
+        self._latest.append(moment)
+        return day
 
     def known_until(self) -> datetime:
         """When the newest line was known. Raises Problem for a file without a time."""
-        newest = max((moment[:10] for line in self.lines for moment in _MOMENT.findall(line)), default=b"")
-        if not newest:
-            raise Problem("the file holds no event with a time", remedy="name one in import form (NDJSON)")
-        # A date is compared as it is written; a zone moves it by a day at most.
-        first = (datetime.fromisoformat(newest.decode()) - timedelta(days=1)).date().isoformat().encode()
-        return max(
-            datetime.fromisoformat(moment.decode()).astimezone(UTC)
-            for line in self.lines
-            for moment in _MOMENT.findall(line)
-            if moment[:10] >= first
-        )
+        try:
+            return max(datetime.fromisoformat(moment.decode()).astimezone(UTC) for moment in self._latest)
+        except ValueError as error:
+            raise Problem(f"the file's last times cannot be read ({error})", remedy="mend its lines") from error
+
+
+def _days_apart(one: bytes, other: bytes) -> int:
+    try:
+        return abs((date.fromisoformat(other.decode()) - date.fromisoformat(one.decode())).days)
+    except ValueError:
+        return 0  # no date: told when it is read
 
 
 @dataclass

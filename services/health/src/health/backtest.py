@@ -12,7 +12,7 @@ from common.errors import Refused
 from health.book import Book
 from health.domain import past
 from health.domain.backtest import ABSENT, CODES, Grid, Track
-from health.domain.evaluate import evaluate, evaluate_beside, measured_alike
+from health.domain.evaluate import Alike, evaluate, evaluate_beside, measured_alike
 from health.domain.journey import Template
 from health.domain.model import Model
 from health.domain.moments import moment_of, seconds_of
@@ -47,7 +47,7 @@ class Comparison:
 
     in_force: Book
     candidate: Book
-    _alike: dict[tuple[int, int], tuple[Model, Model, tuple[int | None, ...]]] = field(default_factory=dict)
+    _alike: dict[tuple[int, int], tuple[Model, Model, tuple[Alike, ...]]] = field(default_factory=dict)
 
     def track(self, client: str, events: Sequence[Happened], moments: Sequence[int]) -> Track | None:
         """A client's bands at the moments, by both; None for a test client. `events` in the order of the contracts."""
@@ -75,7 +75,7 @@ class Comparison:
         beside = evaluate_beside(other, state, known, self._shared(other, model, template, its_template))
         return CODES[known.band], CODES[beside.band]
 
-    def _shared(self, other: Model, model: Model, template: Template, its: Template) -> tuple[int | None, ...]:
+    def _shared(self, other: Model, model: Model, template: Template, its: Template) -> tuple[Alike, ...]:
         if its is not template:
             raise RuntimeError("a backtest compares models, not journey maps")
         found = self._alike.get((id(other), id(model)))

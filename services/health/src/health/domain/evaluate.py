@@ -112,29 +112,54 @@ def evaluate(model: Model, state: ClientState, now: int, feeds: Feeds | None, te
     return _conclude(model, now, tuple(measures), tuple(scores), present, fresh, template)
 
 
-def measured_alike(model: Model, other: Model) -> tuple[int | None, ...]:
-    """For each signal of a model the signal of the other that measures the same; for `evaluate_beside`."""
+class Alike(NamedTuple):
+    """What a signal shares with one of another model. `place`: the other's index, None where none measures the same;
+    `score`: whether the same curve bends it; `fresh`: whether it is fresh alike."""
+
+    place: int | None
+    score: bool
+    fresh: bool
+
+
+def measured_alike(model: Model, other: Model) -> tuple[Alike, ...]:
+    """For each signal of a model what it shares with the other's; for `evaluate_beside`."""
     places = {(s.fact.name, tuple(sorted(s.params.items()))): nth for nth, s in enumerate(other.signals)}
-    return tuple(places.get((s.fact.name, tuple(sorted(s.params.items())))) for s in model.signals)
+    found = []
+    for signal in model.signals:
+        place = places.get((signal.fact.name, tuple(sorted(signal.params.items()))))
+        same = None if place is None else other.signals[place]
+        found.append(
+            Alike(
+                place,
+                same is not None and same.curve == signal.curve,
+                same is not None and same.within_days == signal.within_days,
+            )
+        )
+    return tuple(found)
 
 
-def evaluate_beside(
-    model: Model, state: ClientState, known: Evaluation, alike: tuple[int | None, ...]
-) -> Evaluation:
+def evaluate_beside(model: Model, state: ClientState, known: Evaluation, alike: tuple[Alike, ...]) -> Evaluation:
     """The client of `known`, an evaluation of a moment of the past, under another model: what both measure is taken
     from there (`alike`: see `measured_alike`)."""
     at = At(known.now, known.now // DAY, known.template)
-    measures = tuple(
-        signal.fact.measure(state, at, signal.params) if place is None else known.measures[place]
-        for signal, place in zip(model.signals, alike, strict=True)
-    )
-    scores = tuple(None if m is None else s.curve(m.value) for s, m in zip(model.signals, measures, strict=True))
+    measures: list[Measure | None] = []
+    scores: list[int | None] = []
     present = fresh = 0
-    for nth, (signal, measure) in enumerate(zip(model.signals, measures, strict=True)):
-        if measure is not None:
-            present |= 1 << nth
-            fresh |= _is_fresh(signal, measure, state, at, None, {}) << nth
-    return _conclude(model, known.now, measures, scores, present, fresh, known.template)
+    bit = 1
+    for signal, (place, same_score, same_fresh) in zip(model.signals, alike, strict=True):
+        measure = signal.fact.measure(state, at, signal.params) if place is None else known.measures[place]
+        measures.append(measure)
+        if measure is None:
+            scores.append(None)
+        else:
+            scores.append(known.scores[place] if place is not None and same_score else signal.curve(measure.value))
+            present |= bit
+            if place is not None and same_fresh:
+                fresh |= bit if known.fresh >> place & 1 else 0
+            elif _is_fresh(signal, measure, state, at, None, {}):
+                fresh |= bit
+        bit <<= 1
+    return _conclude(model, known.now, tuple(measures), tuple(scores), present, fresh, known.template)
 
 
 def _conclude(
