@@ -22,6 +22,7 @@ def downgrade() -> None:
 
 UP: tuple[str, ...] = (
     "ALTER TABLE evaluations ADD COLUMN variant TEXT",
+    "COMMENT ON COLUMN evaluations.variant IS 'Segment/tier with weights or priors of its own; null: those for all'",
     """
     CREATE FUNCTION definitions_stay() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN

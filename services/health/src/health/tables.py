@@ -106,7 +106,7 @@ evaluations = Table(
     Column("parts", JSON, nullable=False, comment="By the model's signals: [fact, score, fresh, marks] or null"),
     Column("journey", Text),
     Column("held", Uuid, comment="The hold that kept this from being said"),
-    Column("variant", Text, comment="Segment/tier whose own weights or priors the model has; null: those for all"),
+    Column("variant", Text, comment="Segment/tier with weights or priors of its own; null: those for all"),
     postgresql_partition_by="RANGE (as_of)",
 )
 
