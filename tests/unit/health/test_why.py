@@ -234,6 +234,19 @@ def test_a_hand_off_is_booked_at_its_event_with_the_event():
     assert exact(answer)
 
 
+def test_what_only_the_former_model_looked_at_is_told_until_it_ended():
+    life = steady(60)
+    onboarding = definitions.model_from((CONFIG / "onboarding.yaml").read_text()).compiled(1)
+    book = Book((LOOP, onboarding), (JOURNEY,))
+    answer = ask([e for e in life if e.time <= day(8)], life, day(8), day(50), lambda s, _: book.choice(s))
+    former = {signal.name for signal in onboarding.signals} - {signal.name for signal in LOOP.signals}
+    told = [move for move in answer.moves if move.signal in former]
+    assert told
+    assert all(move.text.startswith("until 30 Jan: ") for move in told)
+    assert not any(move.text.startswith("until") for move in answer.moves if move.signal not in former)
+    assert exact(answer)
+
+
 def test_other_weights_for_another_segment_are_another_model():
     life = steady(100)
     moved = event(client.ClientUpdated(segment="enterprise"), day(100, 1), "hubspot")

@@ -22,6 +22,7 @@ from health.domain.moments import DAY
 from health.domain.state import ClientState, Mark, dump, load
 from health.domain.words import Sight, sentence
 from health.domain.words.models import changed_model, first_known, nothing_left, reweighed
+from health.domain.words.sight import written
 
 EVENTS_NAMED = 20
 """A cause names its latest events, at most so many."""
@@ -254,7 +255,10 @@ class Walk:
         """Its sentence, from the states before and after; and the events to name: those that the figures rest on."""
         signal, before, after = self._sights(move)
         learned = move.kind is Cause.LATE_DATA
-        move.text = sentence(signal, before, after, began=f"{self._how}: " if learned and self._how else "")
+        began = f"{self._how}: " if learned and self._how else ""
+        if not learned and after.at.now < self.now and self._legs[move.legs[-1]] is not self._legs[-1]:
+            began = f"until {written(after.at.day, self.now // DAY)}: "  # no signal of the model that came after
+        move.text = sentence(signal, before, after, began=began)
         behind = _behind(after.measure) or _behind(before.measure if before else None)
         if learned:  # of all that came late, what this figure rests on
             move.marks = [mark for mark in behind if mark in set(move.marks)] or move.marks

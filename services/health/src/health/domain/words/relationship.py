@@ -68,7 +68,7 @@ def urgent_tickets(before: Sight | None, after: Sight) -> str:
     urgent = [(day, ticket) for ticket, (priority, day, _) in after.state.open_tickets.items() if priority == "urgent"]
     was = None if before is None else str(before.value)
     if not urgent:
-        return changed("no urgent ticket open any more", "0", was)
+        return changed("no urgent ticket open any more" if was else "no urgent ticket open", "0", was)
     names = listed([ticket for _, ticket in sorted(urgent)])
     what = counted(len(urgent), "urgent ticket", "urgent tickets")
     return changed(f"{what} open since {after.day(min(urgent)[0])} ({names})", str(len(urgent)), was)
@@ -87,7 +87,7 @@ def sponsor_and_champion(before: Sight | None, after: Sight) -> str | None:
     elif "sponsor" in roles and _is_new(after) and not _is_new(before):
         told.append(f"sponsor changed{changed_on}")
     elif "sponsor" in roles and "sponsor" not in former:
-        told.append("a sponsor is known again")
+        told.append("a sponsor is there again" if "gone sponsor" in former else "a sponsor is known")
     elif "sponsor" in roles and _is_new(before) and not _is_new(after):
         told.append(f"the new sponsor has been with us for {after.params['new']} days")
     if "champion" in former and "champion" not in roles:
