@@ -207,9 +207,9 @@ class JourneySpec(_Spec):
             if metric not in METRICS:
                 known = ", ".join(METRICS)
                 raise Refused(f"no metric is called {metric!r}; there are {known}", field=f"targets.{metric}")
-        for name, milestone in self.milestones.items():
+        for word, milestone in self.milestones.items():
             if milestone.phase not in self.phases:
-                raise Refused(f"there is no phase {milestone.phase!r} here", field=f"milestones.{name}.phase")
+                raise Refused(f"there is no phase {milestone.phase!r} here", field=f"milestones.{word}.phase")
 
 
 def _phase(name: str, spec: PhaseSpec, milestones: dict[str, MilestoneSpec]) -> journey.Phase:
