@@ -43,6 +43,13 @@ def rule_of(policy: Policy, body: object, **how: object) -> str | None:
         (world.band_changed(CLIENT, cause="late_data"), "score_below_60"),
         (world.band_changed(CLIENT, band="unknown", last_known_band="green"), None),
         (world.band_changed(CLIENT, band="at_risk", score=55.0, last_known_band="stable"), "score_below_60"),
+        (
+            world.band_changed(CLIENT, band="critical", score=35.0, model="experience", last_known_band="at_risk"),
+            "project_critical",
+        ),
+        (world.band_changed(CLIENT, band="critical", score=35.0, model="experience", cause="model"), None),
+        (world.band_changed(CLIENT, model="onboarding"), "onboarding_red"),
+        (world.band_changed(CLIENT, model="onboarding", cause="model"), None),
         (world.flag_raised(CLIENT), "likely_churn"),
         (world.scorecard_flag(CLIENT), "risk_signs"),
         (world.case_opened(CLIENT), "case_opened"),
