@@ -143,9 +143,7 @@ def _talk(sentiment: float, words: int, sentiment_now: float, words_now: int) ->
     ]
 
 
-def _examples() -> dict[str, Example]:
-    held = [meets("k", 2, "kickoff", ("ada",))]
-    review_at = day(50)
+def _of_people() -> dict[str, Example]:
     return {
         "response_times_rising": Example(
             [registered(), *[e for n in range(0, 40, 10) for e in answers(n, 6)],
@@ -167,12 +165,22 @@ def _examples() -> dict[str, Example]:
         "sponsor_changed": Example(
             [registered(), happens(client.SponsorChanged, 30, contact_before="ada", contact_after="cleo")],
             day(30), day(121)),
+    }  # fmt: skip
+
+
+def _of_words() -> dict[str, Example]:
+    return {
         "budget_cut": Example([registered(), happens(client.BudgetDiscussed, 30, direction="freeze")], day(30), day(40),
                               (happens(client.BudgetDiscussed, 40, direction="increase"),)),
         "competitor_mentioned": _mention(client.CompetitorMentioned, 30, 76),
         "lawyers_in_small_matters": _mention(client.LegalInvolved, 30, 91, minor=True),
         "scope_questioned": Example(
             [registered(), happens(client.ScopeChanged, 30, size="major", by="client")], day(30), day(91)),
+    }  # fmt: skip
+
+
+def _of_work() -> dict[str, Example]:
+    return {
         "feedback_stopped": Example(
             [registered(), *[rated(n, 8, occasion=f"day {n}") for n in (5, 25, 45)],
              happens(client.SurveySent, 85, "delighted", survey="nps")],
@@ -192,6 +200,13 @@ def _examples() -> dict[str, Example]:
                 {"invoice_id": "i", "amount": {"amount": 90_000, "currency": "USD"}, "due_on": "2026-01-20"}),
                 day(1), "stripe")],
             day(29), day(30), (happens(client.InvoicePaid, 30, "stripe", invoice_id="i"),)),
+    }  # fmt: skip
+
+
+def _of_ours() -> dict[str, Example]:
+    held = [meets("k", 2, "kickoff", ("ada",))]
+    review_at = day(50)
+    return {
         "single_threaded": Example([registered(), *[writes(n, f"t{n}") for n in range(0, 60, 10)]], day(60), day(61),
                                    (writes(61, "x", who="ben"),)),
         "only_reactive": Example(
@@ -204,6 +219,11 @@ def _examples() -> dict[str, Example]:
             plans("m", 49.01, review_at, agenda_sent_at=day(49.01)),)),
         "summary_missing": Example([registered(), meets("m", 40, "qbr")], day(41), day(41, 1), (
             meets("m", 41.01, "qbr", summary_sent_at=day(41.01)),)),
+    }  # fmt: skip
+
+
+def _of_disagreement() -> dict[str, Example]:
+    return {
         "disagrees_with_risk": Example([registered()], day(30), more={"health": healthy(84), "risk": risk(0.62, 30)},
                                        calmer={"health": healthy(84), "risk": risk(0.35, 30)}),
         "disagrees_with_money": Example(
@@ -215,4 +235,6 @@ def _examples() -> dict[str, Example]:
     }  # fmt: skip
 
 
-EXAMPLES: Mapping[str, Example] = _examples()
+EXAMPLES: Mapping[str, Example] = {
+    **_of_people(), **_of_words(), **_of_work(), **_of_ours(), **_of_disagreement()
+}  # fmt: skip
