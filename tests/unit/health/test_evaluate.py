@@ -169,7 +169,7 @@ def test_the_next_look_is_not_later_than_a_milestone_that_becomes_late():
     start = [registered()]
     result = score(start, day(3, 10))
     state = fold(start)
-    late = next_look(result, state, JOURNEY, seconds_of(day(0)))
+    late = next_look(result, state, JOURNEY, seconds_of(day(3, 10)))
     assert late == seconds_of(day(4).replace(hour=0))  # the kickoff meeting was due on the third day
 
 

@@ -50,6 +50,19 @@ def test_a_file_gives_the_scores_that_facts_give(life):
     assert by_file(life, day(220)) == by_facts(life, day(220))
 
 
+def test_a_client_that_takes_its_cancellation_back_after_its_end_is_scored_again():
+    notice = client.ContractCancelled.model_validate({"effective_on": "2026-02-01"})
+    life = [registered(), event(notice, day(10), "hubspot"), event(client.CancellationWithdrawn(), day(40), "hubspot")]
+    found = by_file(life, day(60))
+    assert found == by_facts(life, day(60))
+    scored_on = [datetime.fromisoformat(data["as_of"]).date().isoformat() for data in found]
+    assert [when for when in scored_on if "2026-01-26" <= when <= "2026-02-23"] == [
+        "2026-01-26",
+        "2026-02-16",
+        "2026-02-23",
+    ]
+
+
 def test_scores_fall_on_the_ends_of_sundays():
     found = by_file(steady(60), day(60))
     assert len(found) == 8

@@ -42,7 +42,8 @@ def replay(
 ) -> Iterator[Replayed]:
     """One client's scores at every UTC midnight of the grid, up to the second `until` (since 1970).
 
-    `events` in the order of the contracts. Nothing is scored after the client's end.
+    `events` in the order of the contracts. Nothing is scored after the client's end, unless it
+    comes back.
     """
     if not events:
         return
@@ -53,7 +54,7 @@ def replay(
         if state.first is None:
             continue
         if past.ended(state, moment):
-            return
+            continue  # it may take its cancellation back
         model, template = book.choice(state)
         yield Replayed(moment - EPOCH, scored(client_id, evaluate(model, state, moment, None, template)))
 
