@@ -206,14 +206,16 @@ def _item(
                 moved or 0, mark, shipped.title, term)  # fmt: skip
 
 
-def punctuality(state: ClientState, template: Template, now: int, since: int) -> tuple[int, int]:
+def punctuality(
+    state: ClientState, template: Template, now: int, since: int, *, by_name: bool = False
+) -> tuple[int, int]:
     """(milestones due by `now` or hit before, two points for each in time and one for each late). What was due before
-    `since` counts only while it is not done.
+    `since` counts only while it is not done; `by_name`: those alone that were planned for this client by name.
 
     In time is what is done by its first due time: moving a milestone on does not make it punctual.
     """
     due_by_now = points = 0
-    for due, first, done in dates(state, template):
+    for due, first, done in dates(state, template, by_name=by_name):
         if done is not None:
             if due >= since:
                 due_by_now += 1
@@ -224,14 +226,14 @@ def punctuality(state: ClientState, template: Template, now: int, since: int) ->
     return due_by_now, points
 
 
-def dates(state: ClientState, template: Template) -> Iterator[tuple[int, int, int | None]]:
+def dates(state: ClientState, template: Template, *, by_name: bool = False) -> Iterator[tuple[int, int, int | None]]:
     """(due, due at first, done) of every milestone of the plan, without building it: every score asks."""
     past = onboarded_before_us(state)
     known = state.milestones
     for name, entry in known.items():
         if name not in template.names and entry[3] is not None:
             yield entry[3], entry[3] if entry[4] is None else entry[4], entry[5]
-    for shipped in template.milestones:
+    for shipped in () if by_name else template.milestones:
         if past and shipped.onboarding and shipped.name not in known:
             continue
         said = said_of(shipped, state)

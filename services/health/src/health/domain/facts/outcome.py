@@ -32,13 +32,21 @@ def kpi_attainment(state: ClientState, at: At, params: Params) -> Measure | None
 def milestones_on_time(state: ClientState, at: At, params: Params) -> Measure | None:
     """Of the milestones due by now: the share completed by their due time, per mille; half for a late completion.
 
-    `forget` days after its due time a milestone no longer counts: last year's delay says nothing about today. None
-    for a client of which nobody ever reported a milestone or a hand-off: that is a habit of ours, not its health.
+    `forget` days after its due time a milestone no longer counts: last year's delay says nothing about today. While
+    nobody ever reported a milestone or a hand-off of the client, those of the journey map do not count, since that is a
+    habit of ours and not its health; those that were planned for it by name do.
     """
     marks = (state.marks.get("milestone"), state.marks.get("hand_off"))
-    if marks == (None, None):
+    unreported = marks == (None, None)
+    if unreported:
+        names = at.template.names
+        marks = tuple(
+            e[8] for n, e in state.milestones.items() if n not in names and e[3] is not None and e[3] <= at.now
+        )
+    if not marks:
         return None
-    due, points = journey.punctuality(state, at.template, at.now, at.now - params["forget"] * DAY)
+    since = at.now - params["forget"] * DAY
+    due, points = journey.punctuality(state, at.template, at.now, since, by_name=unreported)
     if not due:
         return None
     return Measure(RATIO * points // (2 * due), at.day, marks)
