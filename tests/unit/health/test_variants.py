@@ -38,6 +38,9 @@ def model(text: str):
     return definitions.model_from(text, name="loop.yaml").compiled(3)
 
 
+WHOLE = model(TEXT + WEIGHTS)
+
+
 def components(found) -> list[int]:
     return [component.weight for component in found.components]
 
@@ -79,8 +82,7 @@ def test_a_prior_is_said_in_the_unit_of_its_fact_and_counts_in_its_segment_only(
 
 @given(st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=20))
 def test_segments_that_no_model_names_share_one_model(segments):
-    whole = model(TEXT + WEIGHTS)
-    assert all(serving(whole, {"segment": s}) is whole for s in segments if s != "smb")
+    assert all(serving(WHOLE, {"segment": s}) is WHOLE for s in segments if s != "smb")
 
 
 def test_a_segment_a_client_does_not_fill_the_memory():
