@@ -6,13 +6,16 @@ import shutil
 
 import pytest
 from common.contracts import client
+from common.contracts.health import PhaseReason
 from common.errors import Refused
 from health import definitions
 from health.book import Book
-from health.domain import journey
+from health.domain import hits, journey
+from health.domain.blockers import KINDS
 from health.domain.fold import fold
 from health.domain.journey import EMPTY, PHASES
 from health.domain.moments import moment_of
+from health.domain.onboardings import METRICS
 
 from tests.support.health_world import CONFIG, day, event, order, registered
 
@@ -124,3 +127,9 @@ def test_one_map_is_for_all_others(tmp_path):
         (tmp_path / name).unlink()
     with pytest.raises(Refused, match="one journey map must be for all other clients"):
         definitions.shipped(tmp_path)
+
+
+def test_the_page_names_every_rule_kind_of_blocker_map_and_metric():
+    page = (CONFIG.parents[2] / "docs" / "journey.md").read_text()
+    names = [*hits.RULES, *KINDS, *METRICS, *PHASES, *(template.name for template in MAPS.values()), *PhaseReason]
+    assert [name for name in names if name not in page] == []
