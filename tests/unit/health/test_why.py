@@ -16,7 +16,7 @@ from health.domain.evaluate import evaluate
 from health.domain.fold import apply, fold
 from health.domain.moments import seconds_of
 from health.domain.walk import said
-from health.domain.why import Question, between, known_by, why
+from health.domain.why import Question, between, known_by, steps, why
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -317,6 +317,18 @@ def test_a_fact_dated_ahead_of_its_receipt_counts_from_when_it_is_known():
     assert answer.moves == []
     state = fold(sorted(known, key=order))
     assert answer.score_to == evaluate(LOOP, state, state.last, None, JOURNEY).score
+
+
+def test_where_there_is_much_to_tell_the_events_of_a_day_act_together():
+    kinds = (client.LoggedIn(), client.UsageRecorded(feature="reports", quantity=1.0))
+    busy = sorted((event(kinds[n % 2], day(0, n / 3), nth=n) for n in range(3000)), key=order)
+    assert [len(step) for step in steps(busy[:100])] == [1] * 100
+    together = steps(busy)
+    assert len(together) == len({e.time.date() for e in busy})
+    assert [e for step in together for e in step] == busy
+    answer = ask(busy[:10], busy, busy[9].time, day(42))
+    assert exact(answer)
+    assert all(len(move.marks) <= 20 for move in answer.moves)
 
 
 def test_the_short_form_for_one_batch_sums_too():

@@ -63,12 +63,13 @@ def why(question: Question) -> Answer:
     # All that is folded before the walk begins lies before all that is met on the way.
     first = max((e.order for e in before), default=None)
     before = [e for e in question.known_now if first is not None and e.order <= first]
-    walk = Walk(question.choose, fold(then), start)
-    score_from = walk.score
     if differing := _differing(then, before):
+        walk = Walk(question.choose, fold(then), start)
+        score_from = walk.score
         walk.learn(fold(before), sorted(e.id.hex for e in differing), _how(differing, then, before))
     else:
-        walk.state = fold(before)
+        walk = Walk(question.choose, fold(before), start)
+        score_from = walk.score
     _meet(walk, question.known_now[len(before) :], end, question.turns)
     return Answer(score_from, walk.score, walk.told())
 
