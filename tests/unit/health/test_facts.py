@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from common.contracts import client
 from health.domain.facts import FACTS, At, Fact
 from health.domain.fold import fold
@@ -78,6 +79,39 @@ def test_of_a_client_that_was_only_registered_nothing_is_measured_but_its_contra
     nobody = fold([event(client.EventWithdrawn(event_id=registered().id), DAY_0)])
     at = At(nobody.last + 90 * DAY, nobody.last // DAY + 90, EMPTY)
     assert all(fact.measure(nobody, at, fact.params) is None for fact in FACTS.values())
+
+
+@pytest.mark.parametrize("works_on", [{0, 1, 2, 3, 4}, {6}, {5, 6}], ids=["weekdays", "sundays", "weekends"])
+def test_a_steady_client_stands_at_its_own_normal_on_every_day_of_the_week(works_on):
+    """Windows hold every weekday equally often: a weekend is no dip, and a client of Sundays is not held idle."""
+    uses = [
+        event(client.UsageRecorded(feature="reports", quantity=5.0), day(number), nth=number)
+        for number in range(150)
+        if number % 7 in works_on  # day 0 is a Monday
+    ]
+    life = [registered(), *uses]
+    for look in range(120, 134):
+        for name in ("active_days_ratio", "usage_trend"):
+            measure = measured(life, look + 0.5, FACTS[name])
+            assert measure is not None
+            assert measure.value == 1000, (name, look)
+
+
+def test_a_small_count_swings_less_than_a_large_one():
+    """One bad answer, one missed meeting or one late approval is not yet what a client is like."""
+    for few, many in ((1, 8), (2, 12)):
+        scores = []
+        for count in (few, many):
+            answers = [
+                client.SurveyAnswered(survey="nps", contact_id=f"c{n}", score=2.0, scale_min=0.0, scale_max=10.0)
+                for n in range(count)
+            ]
+            told = [event(body, day(10), nth=n) for n, body in enumerate(answers)]
+            measure = measured([registered(), *told], 20, FACTS["nps"], weight=1, prior=700)
+            assert measure is not None
+            assert measure.value == (200 * count + 700) // (count + 1)
+            scores.append(measure.value)
+        assert 700 > scores[0] > scores[1] > 200
 
 
 def _meeting(*who: str) -> client.MeetingHeld:
