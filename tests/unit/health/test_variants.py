@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import yaml
 from common.contracts import client
@@ -15,10 +17,12 @@ from health.domain.fold import fold
 from health.domain.model import POINT
 from health.domain.moments import seconds_of
 from health.domain.variants import MOST_CACHED, of_name, serving
-from hypothesis import given
+from health.domain.why import Question, known_by, why
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.health_world import ADA, CONFIG, JOURNEY, LOOP, day, event, order, registered, steady
+from tests.support.project_world import MODELS, projects
 
 TEXT = (CONFIG / "loop.yaml").read_text()
 WEIGHTS = """
@@ -165,6 +169,26 @@ def test_a_client_that_changes_its_segment_is_scored_by_other_weights_and_the_mo
     assert after.score is not None
     assert after.score < before.score - POINT
     assert sum(after.contributions()) == after.score
+
+
+@settings(max_examples=30, deadline=None)  # two walks over a life in each example
+@given(life=projects(most=20), segments=st.lists(st.sampled_from(["smb", "enterprise"]), min_size=1, max_size=4))
+def test_why_sums_exactly_over_changes_of_segment(life, segments):
+    book = Book((WHOLE, MODELS["onboarding"], MODELS["experience"]), (JOURNEY,))
+    moves = [
+        event(client.ClientUpdated(segment=segment), day(40 * nth + 20), "hubspot", nth=nth)
+        for nth, segment in enumerate(segments)
+    ]
+    facts = sorted([*life, *moves], key=order)
+    start, end = day(10), day(210)
+    choose = partial(_chosen, book)
+    answer = why(Question(known_by(facts, start), known_by(facts, end), start, end, choose))
+    difference = (answer.score_to or 0) - (answer.score_from or 0)
+    assert sum(move.delta for move in answer.moves) == difference
+
+
+def _chosen(book: Book, state, second):
+    return book.choice(state)
 
 
 def test_registered_clients_of_any_segment_are_served():
