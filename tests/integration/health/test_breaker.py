@@ -123,6 +123,7 @@ async def test_what_is_better_again_is_not_held_any_more(health: HealthStack):
     clients = await green_clients(health, 50)
     await health.deliver(*opened(health, clients[:10]))
     await health.said()
+    health.clock.advance(minutes=1)
     await health.say(client.TicketResolved(ticket_id="1"), clients[0], "zendesk")
     (scored,) = await health.said()
     assert (scored.data.band, scored.data.held) == (Band.GREEN, None)
@@ -201,10 +202,14 @@ async def test_two_replicas_at_once_count_each_other(health: HealthStack):
 async def test_what_was_rolled_back_was_not_counted(health: HealthStack):
     clients = await green_clients(health, 50)
     events = opened(health, clients[:10])
-    with pytest.raises(RuntimeError, match="killed"):
+
+    async def killed() -> None:
         async with health.database.transaction() as session:
             await health.take(session, *events)
             raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        await killed()
     assert await holds(health) == []
     await health.deliver(*events[:5])
     assert len(await health.said(BandChanged)) == 5

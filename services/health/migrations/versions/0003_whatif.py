@@ -20,11 +20,32 @@ def downgrade() -> None:
         op.execute(statement)
 
 
+_COMMENTS = {
+    "publications.before_id": "The definition that was in force until then",
+    "publications.action": "publish or take_back",
+    "publications.difference": "What it would change, as shown before",
+    "holds.mover": "feed:<source> or definition:<id>",
+    "holds.state": "weighing, open, released, discarded or superseded",
+    "holds.told_at": "When whoever is on call was told; once",
+    "holds.moved": "Clients it moved to a worse band, when that was told or decided",
+    "holds.clients": "Of how many",
+    "holds.percent": "The limit then",
+    "held.band": "As worked out; what was last said stays in `clients`",
+    "held.moves": "What moved the score: [kind, signal, delta, text, marks]",
+    "held.components": "As last said",
+    "worsened.at": "When it last moved this client to a worse band, told or held",
+    "backtests.state": "waiting, running, done, failed or canceled",
+    "backtests.text": "The candidate, as written",
+    "backtests.book": "The definitions in force when it was asked for",
+    "backtests.after": "The last client done",
+    "backtests.attempts": "Failures in a row",
+    "backtest_parts.body": "Bands of some clients, week by week",
+    "clients.hold_id": "A move for the worse of it is held back, or was discarded",
+    "evaluations.held": "The hold that kept this from being said",
+}
 UP: tuple[str, ...] = (
     "ALTER TABLE clients ADD COLUMN hold_id uuid",
     "ALTER TABLE evaluations ADD COLUMN held uuid",
-    "COMMENT ON COLUMN clients.hold_id IS 'A move for the worse of it is held back, or was discarded'",
-    "COMMENT ON COLUMN evaluations.held IS 'The hold that kept this from being said'",
     """
     CREATE TABLE publications (
       id uuid PRIMARY KEY, definition_id uuid NOT NULL, kind text NOT NULL, name text NOT NULL,
@@ -69,6 +90,7 @@ UP: tuple[str, ...] = (
     CREATE TABLE backtest_parts (
       backtest_id uuid NOT NULL, nth integer NOT NULL, body bytea NOT NULL, PRIMARY KEY (backtest_id, nth))
     """,
+    *(f"COMMENT ON COLUMN {column} IS '{comment}'" for column, comment in _COMMENTS.items()),
 )
 DOWN: tuple[str, ...] = (
     "DROP TABLE backtest_parts",
