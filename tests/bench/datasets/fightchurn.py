@@ -15,8 +15,9 @@ An account is a client, known from its first term on, as `ref:fightchurn:account
   events_small       with --raw: only its accounts, every use at its own time, active_users at the last one of a day
 
 Nothing is said of what came after the last start of a term or churn date in the folder (2024-01-01): later uses are
-there, but not whether their accounts stayed, and a reader would count those as stayers. No contract start is claimed:
-the product is self-service, and none of our onboarding milestones was ever planned there. Amounts are US dollars.
+there, but not whether their accounts stayed, and a reader would count those as stayers (--until can only cut off more).
+No contract start is claimed: the product is self-service, and none of our onboarding milestones was ever planned there.
+Amounts are US dollars.
 Not mapped: country, discount, value_sum/event_value (money moved inside the product), user_id.
 """
 
