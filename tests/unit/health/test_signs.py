@@ -225,6 +225,22 @@ def test_a_client_that_speaks_of_other_things_is_not_silent():
     assert find("client_silent", life, day(13)) == []
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "lost"),
+    [
+        (None, "champion", False),
+        ("user", "sponsor", False),
+        ("champion", "user", True),
+        ("champion", "sponsor", True),
+    ],
+)
+def test_naming_a_key_person_is_no_loss_of_one(before, after, lost):
+    """As a CRM tells it: first the person, a moment later the role."""
+    life = [registered(), happens(client.ContactAdded, 1, contact_id="ben", role=before or "other"),
+            happens(client.ContactRoleChanged, 2, contact_id="ben", role_before=before, role_after=after)]  # fmt: skip
+    assert bool(find("key_contact_changed", life, day(2))) == lost
+
+
 def test_two_meetings_without_agenda_are_two_conditions():
     life = [registered(), plans("m", 40, day(50)), plans("n", 40, day(50, 3), kind="qbr")]
     assert {f.about for f in find("agenda_missing", life, day(49, 4))} == {"m", "n"}

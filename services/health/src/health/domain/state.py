@@ -146,7 +146,7 @@ class ClientState:
     said: dict[str, list[Entry]]
     """Topic → its latest mentions, [day, mark]: the names are in `fold.remarks`."""
     contact_changes: list[Entry]
-    """Sponsors, champions and decision makers that left, came or changed places: [day, mark]."""
+    """Sponsors, champions and decision makers that left, came or changed places: [day, mark, 1 if one was lost]."""
     surveys_sent: list[int]
     approvals: dict[str, Entry]
     """Approval → [second requested, second due, second given, mark]; None where not known or not yet."""

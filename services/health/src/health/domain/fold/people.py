@@ -30,7 +30,7 @@ def contact_role_changed(state: ClientState, data: client.ContactRoleChanged, at
     before = str(data.role_before) if data.role_before is not None else state.contacts.get(who)
     after = str(data.role_after) if data.role_after is not None else None
     if before != after and not KEY_ROLES.isdisjoint({before, after}):
-        keep_last(state.contact_changes, [at.day, at.mark], CHANGES)
+        keep_last(state.contact_changes, [at.day, at.mark, int(before in KEY_ROLES)], CHANGES)
     if after is not None:
         _gives_role(state, who, after, at)
 
@@ -45,7 +45,7 @@ def contact_left(state: ClientState, data: client.ContactLeft, at: Stamp) -> Non
     put(state.contacts, who, role if role.startswith("gone ") else f"gone {role}", CONTACTS)
     state.spoke.pop(who, None)
     if role in KEY_ROLES:
-        keep_last(state.contact_changes, [at.day, at.mark], CHANGES)
+        keep_last(state.contact_changes, [at.day, at.mark, 1], CHANGES)
     if role == "sponsor":
         state.sponsor_changed = [at.day, at.mark]
 
@@ -58,7 +58,7 @@ def sponsor_changed(state: ClientState, data: client.SponsorChanged, at: Stamp) 
         put(state.contacts, person(data.contact_before), "gone sponsor", CONTACTS)
     if data.contact_after is not None:
         put(state.contacts, person(data.contact_after), "sponsor", CONTACTS)
-    keep_last(state.contact_changes, [at.day, at.mark], CHANGES)
+    keep_last(state.contact_changes, [at.day, at.mark, 1], CHANGES)
     state.sponsor_changed = [at.day, at.mark]
     state.marks["people"] = at.mark
 

@@ -84,15 +84,15 @@ def meetings_cancelled(seen: Seen, params: Params) -> Finding | None:
 
 
 def key_contact_changed(seen: Seen, params: Params) -> Finding | None:
-    """A sponsor, champion or decision maker left, came or changed places; a new sponsor is a sign of its own."""
+    """A sponsor, champion or decision maker left or changed places; who is named one is no loss, and a new sponsor is a
+    sign of its own."""
     sponsor = seen.state.sponsor_changed[1] if seen.state.sponsor_changed else None
-    latest = [c for c in seen.state.contact_changes if c[0] > seen.day - params["lasts_days"] and c[1] != sponsor]
+    since = seen.day - params["lasts_days"]
+    latest = [c for c in seen.state.contact_changes if c[0] > since and c[1] != sponsor and c[2]]
     if not latest:
         return None
-    day, mark = latest[-1]
-    return Finding(
-        f"a sponsor, champion or decision maker left, came or changed places on {on_day(day)}", day * DAY, (mark,)
-    )
+    day, mark, _ = latest[-1]
+    return Finding(f"a sponsor, champion or decision maker left or changed places on {on_day(day)}", day * DAY, (mark,))
 
 
 def sponsor_changed(seen: Seen, params: Params) -> Finding | None:
