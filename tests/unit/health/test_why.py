@@ -203,6 +203,19 @@ def test_another_version_is_booked_when_it_came_into_force_and_not_at_the_end():
     assert exact(answer)
 
 
+def test_what_moved_before_another_version_is_told_as_it_is_now():
+    life = [e for e in steady(130) if e.time <= day(100)]
+    left = event(client.ContactLeft(contact_id="ada"), day(101), "hubspot")
+    turn = seconds_of(day(105))
+    answer = ask(
+        life, [*life, left], day(100), day(111), lambda s, second: (OTHER if second >= turn else LOOP, JOURNEY), [turn]
+    )
+    texts = {move.signal: move.text.split(": ")[0] for move in answer.moves}
+    assert texts["sponsor_and_champion"] == "sponsor left on 16 Apr"
+    assert texts["days_since_login"] == "no login since 15 Apr (11 days; was 0)"
+    assert exact(answer)
+
+
 def test_versions_that_came_and_went_are_two_causes_or_none():
     life = steady(120)
     turns = [seconds_of(day(105)), seconds_of(day(110))]

@@ -227,10 +227,12 @@ class Walk:
         most.delta, most.legs = delta, legs
 
     def _sights(self, move: Move) -> tuple[Signal, Sight | None, Sight]:
-        """A signal where its move began and where it ended."""
+        """A signal where its move began, and as it is now; of one that no model looks at any more, where it ended."""
         first, last = self._legs[move.legs[0]], self._legs[move.legs[-1]]
         signal = next(s for s in last.end.seen.model.signals if s.name == move.signal)
         after = last.end.sight(signal)
+        if move.kind in _OWN:
+            after = self._legs[-1].end.sight(signal) or after
         if after is None:
             raise LookupError(f"no signal {move.signal} where it was booked")
         return signal, first.begin.sight(signal), after
@@ -256,7 +258,7 @@ class Walk:
         signal, before, after = self._sights(move)
         learned = move.kind is Cause.LATE_DATA
         began = f"{self._how}: " if learned and self._how else ""
-        if not learned and after.at.now < self.now and self._legs[move.legs[-1]] is not self._legs[-1]:
+        if not learned and self._legs[-1].end.sight(signal) is None:
             began = f"until {written(after.at.day, self.now // DAY)}: "  # no signal of the model that came after
         move.text = sentence(signal, before, after, began=began)
         behind = _behind(after.measure) or _behind(before.measure if before else None)
