@@ -369,3 +369,22 @@ async def test_an_erased_client_leaves_no_sign_behind(health: HealthStack, clien
     await health.deliver(of(client_id, client.CompetitorMentioned, 1))
     await health.deliver(of(client_id, client.ClientErased, 2))
     assert await health.rows("SELECT 1 FROM signs") == []
+
+
+async def test_a_restart_neither_repeats_nor_loses_a_sign(health: HealthStack, client_id: UUID):
+    await health.deliver(registered(client_id=client_id), asks(client_id, 0))
+    health.clock.set(day(1))
+    mention = of(client_id, client.CompetitorMentioned, 1)
+    await health.deliver(mention)
+    await health.said()
+    async with HealthStack(str(health.settings.database_url), health.clock) as again:
+        await again.said()
+        await again.deliver(mention)
+        assert await told(again) == []
+        again.clock.set(day(2))
+        await again.fire(workers=2)
+        assert await told(again) == [("began", "client_silent")]
+        assert {row["sign"] for row in await shown(again, client_id, open=True)} == {
+            "client_silent",
+            "competitor_mentioned",
+        }
