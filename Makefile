@@ -45,6 +45,7 @@ bench: setup  ## Measure signal → score, accepting, imports, health; fuzz; rea
 	@$(BIN)/python -m tests.bench.imports
 	@$(BIN)/python -m tests.bench.health_speed
 	@$(BIN)/python -m tests.bench.health_chaos
+	@$(BIN)/python -m tests.bench.backtest_speed
 	@$(BIN)/python -m tests.bench.sentiment
 	@$(BIN)/python -m tests.bench.fuzzing
 

@@ -115,7 +115,7 @@ def _worked(chunks: Sequence[Sequence[str]]) -> Iterator[Found]:
         return
     gc.collect()
     gc.freeze()  # a collection in a worker would touch, and so copy, all that it shares with us
-    with multiprocessing.get_context("fork").Pool(WORKERS) as pool:
+    with multiprocessing.get_context("fork").Pool(WORKERS, initializer=gc.disable) as pool:
         yield from pool.imap(_chunk, chunks)
     gc.unfreeze()
 

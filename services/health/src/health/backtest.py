@@ -13,7 +13,6 @@ from health.book import Book
 from health.domain import past
 from health.domain.backtest import ABSENT, CODES, Grid, Track
 from health.domain.evaluate import Alike, evaluate, evaluate_beside, measured_alike
-from health.domain.journey import Template
 from health.domain.model import Model
 from health.domain.moments import moment_of, seconds_of
 from health.domain.state import ClientState
@@ -43,7 +42,7 @@ def grid(since: datetime | None, until: datetime | None, known_until: datetime) 
 
 @dataclass
 class Comparison:
-    """A candidate beside what is in force."""
+    """A candidate beside what is in force; both with the same journey maps."""
 
     in_force: Book
     candidate: Book
@@ -68,16 +67,14 @@ class Comparison:
 
     def _bands(self, state: ClientState, moment: int) -> tuple[int, int]:
         model, template = self.in_force.choice(state)
-        other, its_template = self.candidate.choice(state)
+        other = self.candidate.model_for(state)
         known = evaluate(model, state, moment, None, template)
-        if other is model and its_template is template:
+        if other is model:
             return (CODES[known.band],) * 2
-        beside = evaluate_beside(other, state, known, self._shared(other, model, template, its_template))
+        beside = evaluate_beside(other, state, known, self._shared(other, model))
         return CODES[known.band], CODES[beside.band]
 
-    def _shared(self, other: Model, model: Model, template: Template, its: Template) -> tuple[Alike, ...]:
-        if its is not template:
-            raise RuntimeError("a backtest compares models, not journey maps")
+    def _shared(self, other: Model, model: Model) -> tuple[Alike, ...]:
         found = self._alike.get((id(other), id(model)))
         if found is None or found[0] is not other or found[1] is not model:
             found = self._alike[id(other), id(model)] = (other, model, measured_alike(other, model))
