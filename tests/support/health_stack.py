@@ -56,6 +56,9 @@ class HealthStack:
         self._seen = 0
 
     async def __aenter__(self) -> Self:
+        # A process has one database; here the next test's version 2 is another text.
+        for cache in (definitions_repository._cached, definitions_repository._models, served._known):
+            cache.clear()
         await service.take_over_files(self.database, self.settings.config_dir, self.clock)
         async with self.database.transaction() as session:
             await partitions.tend(session, self.clock.now(), 25)
