@@ -58,6 +58,8 @@ async def test_what_passes_the_limit_in_one_batch_is_held_whole_and_on_call_hear
     assert (reads["band"], reads["score"]) == ("amber", 70.0)
     assert (reads["held"]["band_said"], reads["held"]["score_said"]) == ("green", 100.0)
     assert reads["held"]["hold_id"] == hold["id"]
+    (kept, *_) = (await health.get(f"/v1/clients/{clients[0]}/health/history"))["items"]
+    assert (kept["band"], kept["held_by"]) == ("amber", hold["id"])
     listed = (await health.get("/v1/clients", band="green"))["items"]
     assert {item["client_id"] for item in listed if item["hold_id"]} == {str(each) for each in clients[:40]}
     held = (await health.get(f"/v1/holds/{hold['id']}/clients", limit=500))["items"]

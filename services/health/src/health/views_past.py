@@ -22,6 +22,7 @@ class PastView(EvaluationView):
     band_before: Band | None = Field(None, description="Set where this evaluation changed the band")
     cause: Cause | None = None
     caused_by: list[UUID] = Field(default_factory=list)
+    held_by: UUID | None = Field(None, description="The hold that kept it from being said: it is what was worked out")
 
 
 class HistoryItem(PastView):
@@ -100,6 +101,7 @@ def _body(row: Row, model: Model) -> dict[str, object]:
         "band_before": Band(row.band_before) if row.band_before else None,
         "cause": Cause(row.cause) if row.cause else None,
         "caused_by": row.caused_by,
+        "held_by": row.held,
     }
 
 
