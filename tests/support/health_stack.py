@@ -20,7 +20,7 @@ from common.db import Database
 from common.dispatch import Dispatcher
 from common.http import create_app
 from common.timers import TimerWorker
-from health import api, handlers, partitions, service, signs_api
+from health import api, definitions_repository, handlers, partitions, served, service, signs_api
 from health.domain.fold import FOLD
 from health.domain.state import dump
 from health.jobs import TIMERS
