@@ -196,9 +196,7 @@ async def note(session: AsyncSession, client_id: UUID) -> HeldNote | None:
     if row is None:
         return None
     band = None if row.band is None else Band(row.band)
-    return HeldNote(
-        hold_id=row.hold_id, state=row.state, since=row.since, band_said=band, score_said=points(row.score)
-    )
+    return HeldNote(hold_id=row.hold_id, state=row.state, since=row.since, band_said=band, score_said=points(row.score))
 
 
 async def held_under(session: AsyncSession, hold_id: UUID, after: UUID, limit: int) -> list[Held]:

@@ -50,9 +50,7 @@ BACKTESTS_EVERY = 2.0
 PARTITIONS_EVERY = 3600.0
 
 
-async def look(
-    fired: Sequence[Timer], now: datetime, session: AsyncSession, *, limits: Limits = LIMITS
-) -> None:
+async def look(fired: Sequence[Timer], now: datetime, session: AsyncSession, *, limits: Limits = LIMITS) -> None:
     """A UTC day began, silence crossed a band, or a milestone became late. Stale generations do nothing."""
     wanted = {(UUID(timer.owner), timer.generation) for timer in fired}
     states = await folding.lock(session, FOLD, {client_id for client_id, _ in wanted})
@@ -122,9 +120,7 @@ async def restate(fired: Sequence[Timer], now: datetime, session: AsyncSession) 
     await repository.save_clients(session, rows.values())
 
 
-async def sweep(
-    fired: Sequence[Timer], now: datetime, session: AsyncSession, *, limits: Limits = LIMITS
-) -> None:
+async def sweep(fired: Sequence[Timer], now: datetime, session: AsyncSession, *, limits: Limits = LIMITS) -> None:
     """The next clients of a feed that turned, or of all when a model was published; then the next ones."""
     for timer in fired:
         source = timer.payload.get("source")
@@ -145,9 +141,7 @@ async def sweep(
         await timers.schedule(session, [following])
 
 
-async def release(
-    fired: Sequence[Timer], now: datetime, session: AsyncSession, *, limits: Limits = LIMITS
-) -> None:
+async def release(fired: Sequence[Timer], now: datetime, session: AsyncSession, *, limits: Limits = LIMITS) -> None:
     """The next clients of a hold that was released: their changes are said, with the causes that they had."""
     for timer in fired:
         hold_id, after = UUID(timer.payload["hold"]), UUID(timer.payload["after"])

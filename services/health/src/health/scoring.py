@@ -213,9 +213,7 @@ class Scoring:
         if before is None:
             return []
         state = folded.previous or folded.state
-        model = serving(
-            await definitions_repository.model(session, before.model, before.model_version), state.profile
-        )
+        model = serving(await definitions_repository.model(session, before.model, before.model_version), state.profile)
         then = max(before.as_of, state.last)
         return telling.components(evaluate(model, state, then, self.feeds, self.book.journey_for(state)))
 
