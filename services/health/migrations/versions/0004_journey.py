@@ -58,6 +58,8 @@ DOWN: tuple[str, ...] = (
     "DROP INDEX facts_of_blockers",
     "DROP TABLE phases",
     "DROP INDEX clients_started_on",
-    "ALTER TABLE clients DROP COLUMN phase_since, DROP COLUMN phase_overruled, DROP COLUMN reached, "
-    "DROP COLUMN started_on",
+    (
+        "ALTER TABLE clients DROP COLUMN phase_since, DROP COLUMN phase_overruled, DROP COLUMN reached, "
+        "DROP COLUMN started_on"
+    ),
 )

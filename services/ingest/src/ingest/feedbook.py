@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -75,7 +76,7 @@ class Page:
 class FeedBook:
     """One a process. A crash loses at most a second of counts, never an event."""
 
-    def __init__(self, database: Database, clock: Clock, sources: dict[str, Source]) -> None:
+    def __init__(self, database: Database, clock: Clock, sources: Mapping[str, Source]) -> None:
         self._database = database
         self._clock = clock
         self._sources = sources
