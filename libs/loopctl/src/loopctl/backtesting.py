@@ -7,10 +7,10 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 
 from loopctl.commands.options import Data, Json
@@ -131,7 +131,7 @@ def _of_service(data: Path | None, text: str, span: dict[str, datetime | None]) 
     api = Api(stack, "health", SCOPES)
     wish = {"definition": text, **{name: at.isoformat() for name, at in span.items() if at is not None}}
     answer = api.call("POST", "/v1/backtests", json=wish)
-    if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+    if answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
         raise Problem(
             f"health does not try this: {reason(answer)}", remedy="docs/health.md says how a model is written"
         )
