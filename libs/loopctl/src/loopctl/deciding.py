@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
-import httpx
 import typer
 
 from loopctl.commands.options import Data, Json
@@ -15,6 +15,8 @@ from loopctl.console import say
 from loopctl.errors import Problem, WrongUsage
 
 if TYPE_CHECKING:
+    import httpx
+
     from loopctl.api import Api
 
 SCOPES = ("health:read", "health:write")
@@ -183,9 +185,9 @@ def _version(api: Api, model: str) -> str:
 def _good(api: Api, answer: httpx.Response) -> dict[str, Any]:
     from loopctl.api import reason
 
-    if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+    if answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
         raise Problem(f"health refuses: {reason(answer)}", remedy=WRITTEN)
-    if answer.status_code == httpx.codes.CONFLICT:
+    if answer.status_code == HTTPStatus.CONFLICT:
         raise Problem(
             f"health refuses: {reason(answer)}", remedy="look at `loop health models` and `loop health holds`"
         )
