@@ -77,7 +77,7 @@ def _microseconds(work: Callable[[Any], object], things: Sequence[Any]) -> float
 
 def looks(stack: TestStack, most: int) -> dict[str, Any]:
     """So many clients whose day begins at once; then bands crossed by silence at a steady rate."""
-    from tests.bench.health_speed import running
+    from tests.bench.health_speed import running, serves
 
     own = stack.new_database("looks")
     own.service_database("health")
@@ -85,10 +85,12 @@ def looks(stack: TestStack, most: int) -> dict[str, Any]:
     found: dict[str, Any] = {"sizes": []}
     for clients in (size for size in SIZES if size <= most):
         asyncio.run(_multiplied(own, clients))
-        with running(own, "health.main", "worker"):
+        with running(own, "health.main", "all") as worker:
+            asyncio.run(serves(worker.port))
             drained = asyncio.run(_all_at_once(own, clients))
         found["sizes"].append({"clients": clients, **drained, **asyncio.run(_sizes(own, clients))})
-    with running(own, "health.main", "worker"):
+    with running(own, "health.main", "all") as worker:
+        asyncio.run(serves(worker.port))
         found["crossings"] = asyncio.run(_crossings(own))
     return found
 
@@ -216,18 +218,18 @@ async def _crossings(stack: TestStack) -> dict[str, Any]:
 _MOVED_UP = (
     "DELETE FROM timers",
     (
-        "CREATE TEMP TABLE some AS SELECT client_id, row_number() OVER () - 1 AS nth FROM clients"
+        "CREATE TEMP TABLE picked AS SELECT client_id, row_number() OVER () - 1 AS nth FROM clients"
         f" WHERE band IN ('red', 'amber') LIMIT {CROSSINGS_A_SECOND * CROSSING_SECONDS}"
     ),
     (
-        "UPDATE clients c SET generation = c.generation + 1, score = c.score + 400, (band, known_band) ="
+        "UPDATE clients c SET generation = c.generation + 1, (band, known_band) ="
         " (SELECT better, better FROM (SELECT CASE WHEN c.band = 'red' THEN 'amber' ELSE 'green' END AS better) b)"
-        " FROM some WHERE c.client_id = some.client_id"
+        " FROM picked WHERE c.client_id = picked.client_id"
     ),
 )
 _DUE_IN_TURN = (
     "INSERT INTO timers (kind, owner, generation, due_at) SELECT 'look', client_id::text, generation,"
-    " $1::timestamptz + nth * interval '1 second' / $2 FROM clients JOIN some USING (client_id)"
+    " $1::timestamptz + nth * interval '1 second' / $2 FROM clients JOIN picked USING (client_id)"
 )
 _CROSSED = (
     "SELECT key, min(written_at) AS at FROM outbox WHERE seq > $1"
