@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class Readers:
                 found = await asyncio.to_thread(lines.read, first, raws, self.reader)
                 await _stop(process)
             except BaseException:
-                process.kill()  # it may be in the middle of an answer that nobody waits for
+                _kill(process)  # it may be in the middle of an answer that nobody waits for
                 raise
             else:
                 self._idle.append(process)
@@ -77,6 +77,8 @@ class Readers:
         """Raises OSError or EOFError when the process is gone."""
         assert process.stdin is not None  # noqa: S101  (pipes, see _start; for the type checker)
         assert process.stdout is not None  # noqa: S101  (for the type checker, as above)
+        if process.returncode is not None or process.stdin.is_closing():
+            raise EOFError("it ended while it had nothing to do")  # uvloop calls writing to it a RuntimeError
         blob = b"\n".join(raws)
         process.stdin.write(lines.FRAME.pack(first, len(blob)))
         process.stdin.write(blob)
@@ -88,6 +90,11 @@ class Readers:
         processes, self._idle = self._idle, []
         for process in processes:
             await _stop(process)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):  # it is gone already
+        process.kill()
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
