@@ -26,7 +26,7 @@ from sqlalchemy import text
 from tests.support.chaos import until
 from tests.support.health_stack import HealthStack
 from tests.support.health_streams import Stream, bad_days, oracle_days, oracle_states
-from tests.support.health_world import ADA, day, event, steady
+from tests.support.health_world import ADA, day, event, registered, steady
 from tests.support.stack import TestStack
 
 NOW = datetime(2026, 5, 4, 12, 30, tzinfo=UTC)
@@ -131,7 +131,7 @@ async def test_one_and_four_consumers_end_where_a_single_loop_does(
 async def _restated_days_are_those_of_the_oracle(database: Database, book: Book) -> None:
     wanted = oracle_days(STREAM, book.choice, NOW)
     async with database.read() as session:
-        kept = await rebuild.kept(session, list(wanted))
+        kept = await rebuild.kept(session, list(wanted), LONG_AGO)
     compared = 0
     for client_id, days in wanted.items():
         same, differing = day_differences(kept[client_id].days, days)
@@ -220,3 +220,31 @@ async def test_earlier_history_brought_in_later_makes_the_days_after_it_read_ane
     found = await rebuilt(health.database, health.clock.now())
     assert found.differences == []
     assert found.compared > 55
+
+
+async def test_imported_days_older_than_what_is_rebuilt_are_not_called_wrong(
+    health: HealthStack, stack: TestStack
+) -> None:
+    await make_shadow(stack)
+    health.clock.set(day(70))
+    await health.bring_in(ADA, steady(60))
+    await health.fire()
+    await rebuild.prepare(health.database, SHADOW)
+    (chunk,) = await rebuild.chunks(health.database)
+    found = await rebuild.work(health.database, SHADOW, chunk, day(30), health.clock.now())
+    assert found.differences == []
+    assert 25 < found.compared < 45
+
+
+async def test_what_was_known_of_days_whose_facts_were_all_taken_back_since_is_not_called_wrong(
+    health: HealthStack, stack: TestStack
+) -> None:
+    await make_shadow(stack)
+    health.clock.set(day(20))
+    first, later = registered(), event(client.LoggedIn(), day(10))
+    await health.bring_in(ADA, [first, later])
+    await health.fire()
+    await health.say(client.EventWithdrawn(event_id=first.id), ADA, "hubspot")
+    health.clock.advance(minutes=2)
+    await health.fire()
+    assert (await rebuilt(health.database, health.clock.now())).differences == []

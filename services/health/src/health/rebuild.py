@@ -104,7 +104,7 @@ async def work(database: Database, into: str, families: Sequence[Family], since:
         await repository.one_snapshot(session)
         book = await definitions_repository.book(session)
         facts = await folding.facts_of(session, {root: set(members) for root, members in families})
-        live = await repository.live(session, [root for root, _ in families])
+        live = await repository.live(session, [root for root, _ in families], since)
         states, days = [], []
         for root, _ in families:
             known = facts[root]
@@ -143,11 +143,13 @@ def _compare(found: Found, live: Live, facts: Sequence[Event[Any]], again: Rebui
     if live.restating:
         found.waiting += 1
         return
-    compared, differing_days = rebuilt.day_differences(live.days, again.days)
+    # Facts that were all taken back leave no day to restate: what was known then stays, and nothing contradicts it.
+    kept = {second: day for second, day in live.days.items() if second in again.days or second in live.restated}
+    compared, differing_days = rebuilt.day_differences(kept, again.days)
     found.compared += compared
     found.differences += [Difference(live.client_id, what, second) for second, what in differing_days]
-    same = {second for second, day in live.days.items() if (a := again.days.get(second)) and a[:3] == day[:3]}
-    found.live.append(rebuilt.digest(key, [live.days[second] for second in sorted(same)]))
+    same = {second for second, day in kept.items() if (a := again.days.get(second)) and a[:3] == day[:3]}
+    found.live.append(rebuilt.digest(key, [kept[second] for second in sorted(same)]))
     found.rebuilt.append(rebuilt.digest(key, [again.days[second] for second in sorted(same)]))
 
 
@@ -173,9 +175,9 @@ async def swap(database: Database, into: str, differences: Sequence[Difference],
     return len(ids)
 
 
-async def kept(session: AsyncSession, client_ids: Sequence[UUID]) -> dict[UUID, Live]:
-    """What is live of these clients."""
-    return await repository.live(session, client_ids)
+async def kept(session: AsyncSession, client_ids: Sequence[UUID], since: datetime) -> dict[UUID, Live]:
+    """What is live of these clients, of days after `since`."""
+    return await repository.live(session, client_ids, since)
 
 
 def hash_of(found: Found) -> str:

@@ -32,6 +32,8 @@ class Live:
     body: bytes | None = None
     restating: bool = False
     days: dict[int, DayEnd] = field(default_factory=dict)
+    restated: set[int] = field(default_factory=set)
+    """Which of the days were restated: these must be what the facts say now, others are what was known then."""
 
 
 async def one_snapshot(session: AsyncSession) -> None:
@@ -54,10 +56,10 @@ async def facts_a_client(session: AsyncSession) -> dict[UUID, int]:
     return {inbox.plain(row.client_id): row.n for row in rows}
 
 
-async def live(session: AsyncSession, client_ids: Sequence[UUID]) -> dict[UUID, Live]:
-    """What is kept of these clients; an empty one for those of whom nothing is."""
+async def live(session: AsyncSession, client_ids: Sequence[UUID], since: datetime) -> dict[UUID, Live]:
+    """What is kept of these clients, of days after `since`; an empty one for those of whom nothing is."""
     result = {client_id: Live(client_id) for client_id in client_ids}
-    ids = {"ids": list(client_ids)}
+    ids: dict[str, Any] = {"ids": list(client_ids)}
     for row in await session.execute(
         text(f"SELECT {', '.join(_STATE)} FROM states WHERE client_id = ANY(:ids) AND last_id IS NOT NULL"),  # noqa: S608  (our own column names)
         ids,
@@ -70,14 +72,17 @@ async def live(session: AsyncSession, client_ids: Sequence[UUID]) -> dict[UUID, 
         result[client_id].restating = True
     rows = await session.execute(
         text(
-            f"SELECT {', '.join(_DAY[:-1])}, parts::text AS parts FROM evaluations"  # noqa: S608  (our own column names)
-            " WHERE client_id = ANY(:ids) AND mode IN ('historic', 'restated') AND journey IS NOT NULL"
-            " ORDER BY client_id, as_of, mode"
+            f"SELECT {', '.join(_DAY[:-1])}, mode, parts::text AS parts FROM evaluations"  # noqa: S608  (our own column names)
+            " WHERE client_id = ANY(:ids) AND as_of > :since AND mode IN ('historic', 'restated')"
+            " AND journey IS NOT NULL ORDER BY client_id, as_of, mode"
         ),
-        ids,
+        {**ids, "since": since},
     )
     for row in rows:
-        result[row.client_id].days[seconds_of(row.as_of)] = _day(row)
+        second = seconds_of(row.as_of)
+        result[row.client_id].days[second] = _day(row)
+        if row.mode == "restated":
+            result[row.client_id].restated.add(second)
     return result
 
 
