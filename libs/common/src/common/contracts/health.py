@@ -117,10 +117,9 @@ class BandChanged(Evaluation):
     """What moved the score, strongest first."""
 
 
-class MilestoneLate(Data):
-    """A milestone is late by `days_late` days (0, 3 and 7)."""
+class AboutMilestone(Data):
+    """Whose milestone it is, and what is to be reached."""
 
-    TYPE: ClassVar[str] = "csl.health.milestone_late.v1"
     TOPIC: ClassVar[str] = TOPIC
     client_id: UUID
     mode: Mode = Mode.LIVE
@@ -128,6 +127,12 @@ class MilestoneLate(Data):
     phase: Phase | None = None
     owner_email: Email | None = None
     kpi: Annotated[Identifier, Field(examples=["first automation runs daily"])] | None = None
+
+
+class MilestoneLate(AboutMilestone):
+    """A milestone is late by `days_late` days (0, 3 and 7)."""
+
+    TYPE: ClassVar[str] = "csl.health.milestone_late.v1"
     due_at: UtcDatetime
     days_late: Annotated[Count, Field(examples=[3])]
     as_of: UtcDatetime
@@ -137,17 +142,10 @@ class MilestoneLate(Data):
     """How often it was moved."""
 
 
-class MilestoneDue(Data):
+class MilestoneDue(AboutMilestone):
     """A milestone that is not done comes due in `days_left` days: its owner is reminded."""
 
     TYPE: ClassVar[str] = "csl.health.milestone_due.v1"
-    TOPIC: ClassVar[str] = TOPIC
-    client_id: UUID
-    mode: Mode = Mode.LIVE
-    milestone: Milestone
-    phase: Phase | None = None
-    owner_email: Email | None = None
-    kpi: Annotated[Identifier, Field(examples=["first automation runs daily"])] | None = None
     due_at: UtcDatetime
     days_left: Annotated[Count, Field(examples=[1])]
     as_of: UtcDatetime
@@ -163,17 +161,10 @@ class NextMilestone(Value):
     due_at: UtcDatetime
 
 
-class MilestoneReached(Data):
+class MilestoneReached(AboutMilestone):
     """A milestone was hit, by a rule of the journey map or because somebody said so; it triggers the next step."""
 
     TYPE: ClassVar[str] = "csl.health.milestone_reached.v1"
-    TOPIC: ClassVar[str] = TOPIC
-    client_id: UUID
-    mode: Mode = Mode.LIVE
-    milestone: Milestone
-    phase: Phase | None = None
-    owner_email: Email | None = None
-    kpi: Annotated[Identifier, Field(examples=["first automation runs daily"])] | None = None
     kpi_value: Annotated[Number, Field(examples=[1.0])] | None = None
     due_at: UtcDatetime
     due_at_first: UtcDatetime
