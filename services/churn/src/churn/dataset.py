@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from churn.adapters import event_file
 from churn.adapters.calibration import Floats
 from churn.adapters.event_file import Identities, Lines
-from churn.domain.features import NAMES
+from churn.domain.columns import Column
+from churn.domain.features import COLUMNS, NAMES
 from churn.domain.history import MICRO, Happened, Scored, grid, in_order, rows
 from churn.domain.labels import Rules
 from churn.domain.moments import DAY
@@ -38,12 +39,13 @@ class Wish:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows sorted by client and moment; columns of `features` as `features.NAMES`."""
+    """Rows sorted by client and moment; `features` are (rows, columns), NaN where not known; moments in seconds."""
 
     clients: NDArray[np.str_]
     moments: NDArray[np.int64]
     left: Floats
     features: Floats
+    columns: tuple[Column, ...] = COLUMNS
     lines: int = 0
     refused: int = 0
     refusals: tuple[str, ...] = ()
@@ -60,11 +62,12 @@ class Table:
         return len(set(self.clients[self.left > 0]))
 
     def only(self, chosen: NDArray[np.bool_]) -> Table:
-        return Table(self.clients[chosen], self.moments[chosen], self.left[chosen], self.features[chosen])
+        """Some of the rows."""
+        return Table(self.clients[chosen], self.moments[chosen], self.left[chosen], self.features[chosen], self.columns)
 
     def fingerprint(self) -> str:
         """sha256 of all that a model could learn from it."""
-        digest = hashlib.sha256("\n".join(NAMES).encode())
+        digest = hashlib.sha256("\n".join(column.name for column in self.columns).encode())
         digest.update("\n".join(self.clients).encode())
         for column in (self.moments, self.left, self.features):
             digest.update(np.ascontiguousarray(column).tobytes())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from churn.domain.columns import Column
 from churn.domain.features import health, money, people, support, usage, work
 from churn.domain.features.view import View
 from churn.domain.health_track import HealthTrack
@@ -110,6 +111,7 @@ FEATURES: tuple[Feature, ...] = (
     _feature("health", "health", 0, health.component_relationship),
     _feature("health", "health", 0, health.component_financial),
 )
+COLUMNS: tuple[Column, ...] = tuple(Column(feature.name, feature.reason, feature.direction) for feature in FEATURES)
 NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 BY_NAME = {feature.name: feature for feature in FEATURES}
 _FUNCTIONS = tuple(feature.of for feature in FEATURES)
@@ -125,4 +127,4 @@ def extract(state: State, track: HealthTrack, moment: int) -> list[float]:
     return values(View(state, track, moment))
 
 
-__all__ = ["BY_NAME", "FEATURES", "NAMES", "Feature", "View", "extract", "values"]
+__all__ = ["BY_NAME", "COLUMNS", "FEATURES", "NAMES", "Feature", "View", "extract", "values"]
