@@ -9,10 +9,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 
-import yaml
 from common.errors import Refused
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from health import written
 from health.domain import hits, journey, variants
 from health.domain import model as models
 from health.domain.journey import Template
@@ -23,11 +23,12 @@ Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 Segment = Annotated[str, Field(min_length=1, max_length=100)]
 Tier = Literal["strategic", "core", "standard"]
 Share = Annotated[int, Field(gt=0, le=100)]
-Point = tuple[float, float]
+Figure = Annotated[float, Field(ge=-1_000_000_000, le=1_000_000_000)]
+Point = tuple[Figure, float]
 
 
 class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SignalSpec(_Spec):
@@ -36,11 +37,11 @@ class SignalSpec(_Spec):
     weight: Annotated[int, Field(gt=0, le=1000)]
     curve: Annotated[list[Point], Field(min_length=2, max_length=20)]
     fact: Word | None = None
-    params: dict[Word, float] = {}
-    fresh_within_days: Annotated[int, Field(gt=0)] | None = None
+    params: dict[Word, Figure] = {}
+    fresh_within_days: Annotated[int, Field(gt=0, le=36_600)] | None = None
     optional: bool = False
-    prior: float | None = None
-    priors: dict[Segment, float] = {}
+    prior: Figure | None = None
+    priors: dict[Segment, Figure] = {}
 
 
 class ComponentSpec(_Spec):
@@ -282,52 +283,26 @@ def shipped(folder: Path) -> tuple[list[str], list[str]]:
 
 def _claim(claimed: dict[str, str], spec: JourneySpec, text: str, name: str) -> None:
     """A segment belongs to one journey map, and one map is for all segments that none claims."""
-    tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    tree, _ = written.read(text, name)
     for nth, segment in enumerate(spec.segments or [""]):
         key = journey.segment_key(segment)
         if key in claimed:
             whose = f"the segment {segment!r}" if key else "all clients without a journey map of their own"
             path: tuple[int | str, ...] = ("segments", nth) if key else ("journey",)
-            raise _refused(name, tree, path, f"{whose} belong to {claimed[key]} already")
+            raise written.refused(name, tree, path, f"{whose} belong to {claimed[key]} already")
         claimed[key] = name
 
 
 def parse(text: str, spec: type[S], name: str) -> S:
     """Read, check and compile once; raises Refused with file, line and rule."""
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise Refused(f"{name}: not readable as YAML: {error}", field="definition") from error
+    tree, value = written.read(text, name)
     try:
         parsed = spec.model_validate(value)
         parsed.compiled(0)
     except ValidationError as error:
         first = error.errors()[0]
-        raise _refused(name, tree, first["loc"], first["msg"]) from error
+        raise written.refused(name, tree, first["loc"], first["msg"]) from error
     except Refused as error:
-        path = tuple(int(part) if part.isdigit() else part for part in (error.field or "").split("."))
-        raise _refused(name, tree, path, error.detail) from error
+        path = tuple(int(part) if part.isdecimal() else part for part in (error.field or "").split("."))
+        raise written.refused(name, tree, path, error.detail) from error
     return parsed
-
-
-def _refused(name: str, tree: yaml.Node | None, path: tuple[int | str, ...], rule: str) -> Refused:
-    where = ".".join(str(part) for part in path)
-    return Refused(f"{name}, line {_line(tree, path)}: {where}: {rule}", field=where or "definition")
-
-
-def _line(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:
-    """The line of the deepest part of the path that is there."""
-    line = 1
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line

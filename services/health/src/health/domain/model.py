@@ -16,12 +16,17 @@ from typing import TypeAlias
 from common.contracts.errors import Refused
 
 from health.domain.facts import FACTS, Fact
+from health.domain.journey import segment_key
 
 POINT = 16
 TOP = 100 * POINT
 PER_CENT = 100
 PRIOR = "prior"
 """The setting of a fact that says what is usual; see `Fact.params`."""
+WINDOW = "window"
+"""The setting of a fact that says how many days it looks back."""
+SCALES = (("green", "amber", "red"), ("healthy", "stable", "at_risk", "critical"))
+"""Bands that belong together, best first; a model may leave some out."""
 
 Shares: TypeAlias = tuple[tuple[int, ...], int]
 """Numerators by signal, and the common denominator: the part of the score that each signal makes up."""
@@ -208,8 +213,9 @@ def _check(model: Model) -> None:
     lowest = [score for _, score in model.bands]
     if len(lowest) < 2 or lowest != sorted(lowest, reverse=True) or len(set(lowest)) != len(lowest) or lowest[-1]:
         raise Refused("bands go from the best down to 0, each lower than the last", field="bands")
-    if "unknown" in dict(model.bands):
-        raise Refused("`unknown` is no band of a model: it is what health says where it cannot tell", field="bands")
+    if not any([name for name, _ in model.bands] == [b for b in scale if b in dict(model.bands)] for scale in SCALES):
+        scales = ", or ".join(", ".join(scale) for scale in SCALES)
+        raise Refused(f"bands are those of one scale, the best first: {scales}", field="bands")
     if not 0 <= model.least_confidence <= 1000:
         raise Refused("confidence lies between 0 and 1", field="confidence")
 
@@ -237,6 +243,8 @@ def signal(
             raise Refused("say the prior once: `prior` in the fact's unit, not `params.prior` too", field="prior")
         settings[PRIOR] = round(prior * known.scale)
     usual = {segment: round(value * known.scale) for segment, value in (priors or {}).items()}
+    if len({segment_key(segment) for segment in usual}) < len(usual):
+        raise Refused("a segment has one prior, however it is spelled", field="priors")
     return Signal(name, known, weight, Curve.of(curve, known.scale), settings, within_days, optional, usual)
 
 
@@ -245,6 +253,10 @@ def _settings(fact: Fact, given: Mapping[str, float]) -> dict[str, int]:
         raise Refused(f"the fact {fact.name} has no setting {', '.join(sorted(unknown))}", field="params")
     if any(value != round(value) or value < 0 for value in given.values()):
         raise Refused("settings of facts are whole numbers, 0 or more", field="params")
+    if WINDOW in given and not given[WINDOW]:
+        raise Refused("a window is a day or more", field="params.window")
+    if fact.most_days is not None and given.get(WINDOW, 0) > fact.most_days:
+        raise Refused(f"the fact {fact.name} looks back {fact.most_days} days at most", field="params.window")
     return {key: round(value) for key, value in given.items()}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from health.domain.facts import At
+from health.domain.journey import segment_key
 from health.domain.model import PRIOR, Model, Signal
 from health.domain.state import ClientState
 
@@ -50,7 +51,7 @@ class Norms:
     def take(self, state: ClientState, at: At) -> None:
         """One client at a moment."""
         self.clients += 1
-        segment = state.profile.get("segment")
+        segment = segment_key(state.profile.get("segment") or "") or None
         for signal in _shrunk(self.model):
             far = _far(signal)
             near, other = (signal.fact.measure(state, at, {**signal.params, PRIOR: prior}) for prior in (0, far))
@@ -78,7 +79,7 @@ class Norms:
             component,
             signal.name,
             signal.params[PRIOR] / scale,
-            {segment: prior / scale for segment, prior in signal.priors.items()},
+            {segment_key(segment): prior / scale for segment, prior in signal.priors.items()},
             usual.get(None),
             {segment: usual[segment] for segment in sorted(usual.keys() - {None}, key=str) if segment is not None},
         )

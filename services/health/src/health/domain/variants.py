@@ -11,6 +11,7 @@ from typing import Any
 
 from common.contracts.errors import Refused
 
+from health.domain.journey import segment_key
 from health.domain.model import PER_CENT, PRIOR, Component, Model, Signal, Weights
 
 
@@ -21,8 +22,9 @@ def serving(model: Model, profile: Mapping[str, Any]) -> Model:
     key = (profile.get("segment"), profile.get("tier"))
     known = model.variants.get(key)
     if known is None:
-        named = _named(model)
-        segment, tier = (word if word in words else None for word, words in zip(key, named, strict=True))
+        segments, tiers = _named(model)
+        segment = None if key[0] is None else segments.get(segment_key(key[0]))
+        tier = key[1] if key[1] in tiers else None
         known = model.variants.get((segment, tier)) or _made(model, segment, tier)
         model.variants[(segment, tier)] = known
         if len(model.variants) < MOST_CACHED:
@@ -52,7 +54,7 @@ def check(model: Model) -> None:
     seen = set()
     for nth, weights in enumerate(model.weights):
         place = f"weights.{nth}"
-        whom = (weights.segment, weights.tier)
+        whom = (None if weights.segment is None else segment_key(weights.segment), weights.tier)
         if whom == (None, None):
             raise Refused("say for which segment or tier these weights are", field=f"{place}.for")
         if whom in seen:
@@ -78,11 +80,12 @@ def _sums(weights: Sequence[int], place: str) -> None:
         raise Refused(f"with the others the weights sum to {sum(weights)}, not to 100", field=place)
 
 
-def _named(model: Model) -> tuple[set[str], set[str]]:
-    """Segments and tiers that make a difference to the model."""
-    segments = {weights.segment for weights in model.weights if weights.segment is not None}
-    segments |= {segment for signal in model.signals for segment in signal.priors}
-    return segments, {weights.tier for weights in model.weights if weights.tier is not None}
+def _named(model: Model) -> tuple[dict[str, str], set[str]]:
+    """Segments (by `segment_key`: as the model first spells them) and tiers that make a difference to it."""
+    segments = [weights.segment for weights in model.weights if weights.segment is not None]
+    segments += [segment for signal in model.signals for segment in signal.priors]
+    spelled = {segment_key(segment): segment for segment in reversed(segments)}
+    return spelled, {weights.tier for weights in model.weights if weights.tier is not None}
 
 
 def _made(model: Model, segment: str | None, tier: str | None) -> Model:
@@ -95,8 +98,13 @@ def _made(model: Model, segment: str | None, tier: str | None) -> Model:
 
 def _most_specific(every: Sequence[Weights], segment: str | None, tier: str | None) -> Weights | None:
     """Both before the segment alone, the segment before the tier alone. One entry counts, they do not add up."""
-    fitting = [w for w in every if w.segment in (None, segment) and w.tier in (None, tier)]
+    fitting = [w for w in every if _same(w.segment, segment) and w.tier in (None, tier)]
     return max(fitting, key=lambda w: (w.segment is not None, w.tier is not None), default=None)
+
+
+def _same(named: str | None, segment: str | None) -> bool:
+    """Whether what is for a segment (None: for any) is for this one."""
+    return named is None or (segment is not None and segment_key(named) == segment_key(segment))
 
 
 def _weighed(component: Component, weights: Weights | None) -> Component:
@@ -112,5 +120,5 @@ def _usual(component: Component, segment: str | None) -> Component:
 
 
 def _shrunk(signal: Signal, segment: str | None) -> Signal:
-    usual = signal.priors.get(segment) if segment is not None else None
+    usual = next((prior for named, prior in signal.priors.items() if segment and _same(named, segment)), None)
     return signal if usual is None else replace(signal, params={**signal.params, PRIOR: usual})

@@ -45,6 +45,8 @@ class Fact:
     weighs: `weight` or `shrink`, counted in what it measures (answers, tickets, days). At 0 it is the plain figure."""
     hourly: bool = False
     """Whether it changes within a UTC day by itself; only a client that keeps us waiting does."""
+    most_days: int | None = None
+    """The longest `window` for which a state remembers enough; None: any."""
 
 
 def own_normal(first: int | None, day: int, *, least_weeks: int = 4) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from health.domain.facts.fact import At, Fact, Measure, Params, counted, own_normal, percent, shrunk_mean
+from health.domain.fold.remarks import MOOD_DAYS
 from health.domain.moments import HOUR
 from health.domain.state import ClientState
 
@@ -111,7 +112,7 @@ FACTS = (
     Fact("csat", csat, ("support",), lambda v: f"ticket ratings average {percent(v)}", RATIO,
          {"window": 90, "prior": 700, "weight": 2}),
     Fact("sentiment", sentiment, ("support", "conversation"), _say_mood, RATIO,
-         {"window": 30, "prior": 100, "weight": 3}),
+         {"window": 30, "prior": 100, "weight": 3}, most_days=MOOD_DAYS),
     Fact("ticket_load", ticket_load, ("support",), _say_load, RATIO, {"shrink": 2, "prior": RATIO}),
     Fact("urgent_tickets", urgent_tickets, ("support",),
          lambda v: f"{counted(v, 'urgent ticket', 'urgent tickets')} open" if v else "no urgent ticket open"),
