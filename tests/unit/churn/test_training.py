@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from churn import dataset, training
-from churn.adapters import evaluation, xgboost_model
+from churn.adapters import evaluation, risk_model
 from churn.adapters.stored_model import BadModelError
 from churn.dataset import Table, Wish
 from churn.domain.features import NAMES
 from churn.domain.history import MICRO
 from churn.domain.moments import DAY, parse
+from churn.learning import fitting, windows
+from churn.learning.windows import TooLittleError
 
 from tests.support.churn_population import WEEKS, lines
 
@@ -21,7 +23,7 @@ WISH = Wish(workers=1)
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    return dataset.build(b"\n".join(lines(360)), None, WISH)
+    return dataset.build(b"\n".join(lines(600)), None, WISH)
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +43,11 @@ def test_permuted_labels_give_nothing(table: Table):
     rng = np.random.default_rng(7)
     found = []
     for _ in range(3):
-        permuted = Table(table.clients, table.moments, rng.permutation(table.left), table.features)
-        split = training.split_by_time(permuted, WISH)
-        fit, last = permuted.only(split.fit), permuted.only(split.calibrate)
-        margins = xgboost_model.margins(xgboost_model.train(fit.features, fit.left), last.features)
-        found.append(evaluation.auc(margins, last.left))
+        permuted = replace(table, left=rng.permutation(table.left))
+        times = windows.chosen(permuted)
+        learned = permuted.only(times.train(permuted, WISH.rules.horizon_days))
+        test = permuted.only(times.test(permuted))
+        found.append(evaluation.auc(fitting.fit(learned)(test.features), test.left))
     assert 0.42 < float(np.mean(found)) < 0.58, found
 
 
@@ -57,17 +59,18 @@ def test_the_same_table_gives_the_same_bytes(table: Table, trained: training.Tra
 
 
 def test_two_processes_make_the_same_table_as_one(table: Table):
-    halves = dataset.build(b"\n".join(lines(360)), None, replace(WISH, workers=2))
+    halves = dataset.build(b"\n".join(lines(600)), None, replace(WISH, workers=2))
     assert halves.fingerprint() == table.fingerprint()
     assert halves.lines == table.lines
 
 
 def test_a_model_survives_its_registry_and_its_groups_sum_to_what_it_says(table: Table, trained: training.Trained):
-    model = xgboost_model.unpack(trained.stored)
+    model = risk_model.unpack(trained.stored)
     rows = table.features[:50]
     found = model.predict(rows)
-    margins = xgboost_model.margins(model.booster, rows)
+    margins = model.scorer.margins(rows)
     assert np.allclose(found.groups.sum(axis=1) + found.base, margins, atol=1e-3)
+    assert np.allclose(model.probabilities(rows), found.probability, atol=1e-4)
     assert ((found.probability > 0) & (found.probability < 1)).all()
 
 
@@ -83,7 +86,7 @@ def test_a_model_survives_its_registry_and_its_groups_sum_to_what_it_says(table:
 )
 def test_bytes_that_cannot_be_trusted_are_refused(trained: training.Trained, change: dict, words: str):
     with pytest.raises(BadModelError, match=words):
-        xgboost_model.unpack(replace(trained.stored, **change))
+        risk_model.unpack(replace(trained.stored, **change))
 
 
 def test_corrupt_bytes_with_their_own_checksum_are_refused(trained: training.Trained):
@@ -92,12 +95,12 @@ def test_corrupt_bytes_with_their_own_checksum_are_refused(trained: training.Tra
     content = trained.stored.content[: len(trained.stored.content) // 2]
     broken = replace(trained.stored, content=content, sha256=hashlib.sha256(content).hexdigest())
     with pytest.raises(BadModelError):
-        xgboost_model.unpack(broken)
+        risk_model.unpack(broken)
 
 
 def test_too_few_leavers_make_no_model():
     few = dataset.build(b"\n".join(lines(40)), None, WISH)
-    with pytest.raises(training.TooLittleError, match="50 are needed"):
+    with pytest.raises(TooLittleError, match="50 are needed"):
         training.train(few, WISH, training.OWN)
 
 

@@ -169,10 +169,11 @@ def _bytes(file: Path) -> bytes:
 
 def _trained(table: Table, wish: Wish, simulated: bool) -> Trained:
     from churn import training
+    from churn.learning.windows import TooLittleError
 
     try:
         return training.train(table, wish, training.SIMULATED if simulated else training.OWN)
-    except training.TooLittleError as error:
+    except TooLittleError as error:
         raise Problem(f"No model: {error}", remedy="bring a longer history, or more clients") from error
 
 
@@ -191,7 +192,7 @@ def _tell(told: dict[str, Any]) -> None:
     mark = f" {SIMULATED_MARK}" if told["trained_on"] == "simulated" else ""
     say(f"read       {told['lines']:,} events, {told['refused']} refused")
     say(f"clients    {told['clients']:,}, {leavers['all']} of them left")
-    say(f"learned    from {rows['fit']:,} moments; calibrated and measured on {rows['calibration']:,} later ones{mark}")
+    say(f"learned    from {rows['fit']:,} moments; tested on {rows['test']:,} later ones{mark}")
     for name in ("auc", "lift_at_10", "ece"):
         figure = told[name]
         say(f"{name:<10} {figure['value']} ({figure['low']} – {figure['high']})")

@@ -30,7 +30,7 @@ from churn.repository import decisions, risks
 from churn.repository.risks import Risk
 
 if TYPE_CHECKING:
-    from churn.adapters.xgboost_model import Prediction
+    from churn.adapters.risk_model import Prediction
 
 SOURCE = "csl/churn"
 

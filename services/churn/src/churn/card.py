@@ -29,8 +29,8 @@ def markdown(metrics: Mapping[str, Any], stored: StoredModel, *, trained_on: str
         _data(metrics, wish),
         "## How good it is",
         (
-            "Measured on the calibration slice, which the trees have not seen; each client's probability comes from a"
-            " calibration fitted to other clients. Intervals: 95 %, drawing clients with replacement."
+            "Measured on the test moments: every label that was learned from was known before they began."
+            " Intervals: 95 %, drawing clients with replacement."
         ),
         _figures(metrics),
         f"Perfectly calibrated probabilities would show an ECE of {metrics['ece_noise_floor']} on as many rows.",
@@ -58,14 +58,13 @@ def _what(wish: Wish) -> str:
     return (
         f"Probability that a client gives notice, lapses without renewal, or falls to no recurring revenue within"
         f" {wish.rules.horizon_days} days. Population: clients of at least {wish.rules.min_tenure_days} days that are"
-        f" not under notice. Gradient-boosted trees (XGBoost), monotone where the domain is sure, calibrated on the"
-        f" last slice of time."
+        f" not under notice. Trees (XGBoost), monotone where the domain is sure, a logistic regression, or the mean of"
+        f" both: whichever did best on clients it had not seen; calibrated on the last part of what was learned from."
     )
 
 
 def _data(metrics: Mapping[str, Any], wish: Wish) -> str:
     rows, leavers = metrics["rows"], metrics["leavers"]
-    gap = "a horizon lies between the two" if metrics["embargoed"] else "no gap: the data is too short for one"
     return "\n".join(
         [
             (
@@ -79,10 +78,9 @@ def _data(metrics: Mapping[str, Any], wish: Wish) -> str:
             ),
             (
                 f"- fitted to {rows['fit']} rows ({leavers['fit']} leavers) until {_day(metrics['fit_until'])},"
-                f" calibrated on {rows['calibration']} rows ({leavers['calibration']} leavers) from"
-                f" {_day(metrics['calibrated_from'])}; {gap}"
+                f" tested on {rows['test']} rows ({leavers['test']} leavers) from {_day(metrics['test_from'])}"
             ),
-            f"- base rate of the calibration slice: {metrics['base_rate']:.1%}",
+            f"- base rate of the test: {metrics['base_rate']:.1%}",
         ]
     )
 

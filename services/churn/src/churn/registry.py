@@ -17,7 +17,7 @@ from churn.adapters.stored_model import BadModelError, StoredModel
 from churn.repository import models
 
 if TYPE_CHECKING:
-    from churn.adapters.xgboost_model import RiskModel
+    from churn.adapters.risk_model import RiskModel
 
 log = logging.get(__name__)
 
@@ -53,7 +53,7 @@ class Registry:
         async with database.read() as session:
             decision = await models.in_service(session)
         if decision is not None and decision.model_id is not None:
-            await asyncio.to_thread(importlib.import_module, "churn.adapters.xgboost_model")
+            await asyncio.to_thread(importlib.import_module, "churn.adapters.risk_model")
             self._prepared = True
 
     async def current(self, session: AsyncSession) -> Serving | None:
@@ -107,6 +107,6 @@ async def load(session: AsyncSession, model_id: UUID) -> Serving:
 
 def unpack(stored: StoredModel) -> RiskModel:
     """Raises BadModelError. XGBoost is imported with the first model: the service starts without one, and quickly."""
-    from churn.adapters import xgboost_model
+    from churn.adapters import risk_model
 
-    return xgboost_model.unpack(stored)
+    return risk_model.unpack(stored)

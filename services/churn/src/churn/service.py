@@ -18,7 +18,7 @@ from common.timers import Timer, schedule
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from churn import metrics, registry
-from churn.adapters.stored_model import BadModelError, StoredModel
+from churn.adapters.stored_model import MODEL, BadModelError, StoredModel
 from churn.assessing import event_of
 from churn.domain import flags
 from churn.domain.policy import Policy
@@ -93,12 +93,15 @@ class Offered:
     horizon_days: int
     metrics: Mapping[str, Any]
     card: str
+    kind: str = MODEL
 
 
 async def register(session: AsyncSession, offered: Offered, *, by: str, now: datetime) -> tuple[ModelRecord, bool]:
     """Store a model after having loaded it; the same bytes twice are one model. Says whether it is new."""
     content = _content(offered.content_base64)
-    stored = StoredModel(content, offered.sha256, offered.features, offered.calibration, offered.libraries)
+    stored = StoredModel(
+        content, offered.sha256, offered.features, offered.calibration, offered.libraries, offered.kind
+    )
     try:
         await asyncio.to_thread(registry.unpack, stored)
     except BadModelError as error:

@@ -135,6 +135,7 @@ class ModelOffer(BaseModel):
     horizon_days: Annotated[int, Field(ge=1, le=730)]
     metrics: dict[str, Any]
     card: Annotated[str, Field(max_length=2_000_000, pattern=r"^[^\x00]*$")]
+    kind: Annotated[str, Field(pattern="^(xgboost|logistic|mean)$")] = "xgboost"
 
 
 class Decision(BaseModel):

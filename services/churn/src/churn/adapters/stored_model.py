@@ -23,3 +23,4 @@ class StoredModel:
     calibration: Mapping[str, Any]
     libraries: Mapping[str, str]
     kind: str = MODEL
+    """Of the scorer that the bytes make: see adapters.scorers."""
