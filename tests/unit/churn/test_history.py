@@ -104,6 +104,25 @@ def test_scores_known_later_are_not_seen():
 def test_the_grid_is_the_same_for_everybody_and_stays_inside():
     assert grid(10 * DAY, 40 * DAY, 7) == [14 * DAY, 21 * DAY, 28 * DAY, 35 * DAY]
     assert set(grid(3, 100 * DAY, 28)) <= set(grid(0, 200 * DAY, 28)) | {0}
+    through = grid(10 * DAY + 5, 40 * DAY, 7, 37 * DAY)
+    assert through == [16 * DAY, 23 * DAY, 30 * DAY, 37 * DAY], "a test begins on the day that was asked for"
+
+
+def test_a_label_is_known_once_what_decided_it_was_known():
+    events = told(2)
+    began, until = events[0].time // MICRO, events[-1].time // MICRO + 400 * DAY
+    moment, left = began + 60 * DAY, (began + 100 * DAY) * MICRO
+    told_at = began + 300 * DAY
+    notice = Happened(left, left, 0, "n", "contract_cancelled", {"effective_on": "2027-01-01"})
+    gone = Happened(told_at * MICRO, told_at * MICRO, 0, "w", "event_withdrawn", {"event_id": "n"})
+
+    def said(*more: Happened) -> list[tuple[int, int]]:
+        found = rows(in_order([*events, *more]), [], [moment], until, RULES)
+        return [(row.label, row.known_at) for row in found]
+
+    assert said(notice) == [(1, moment + 90 * DAY)]
+    assert said(notice._replace(known=told_at * MICRO)) == [(1, told_at)]
+    assert said(notice, gone) == [(0, told_at)]
 
 
 def test_a_file_is_read_by_ref_or_id_with_repeats_once_and_faults_named():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from churn.domain.labels import Rules, label, spells
+from churn.domain.labels import Label, Rules, label, spells
 from churn.domain.life import LIFECYCLE, Life
 from churn.domain.moments import DAY, parse
 
@@ -45,7 +45,7 @@ NOTICE = fact(200, "contract_cancelled", contract_id="c", effective_on=on(230))
 
 
 def test_notice_ends_a_client_when_it_is_given():
-    assert life([SIGNED, NOTICE]).ended(day(201), GRACE) == (day(200), "notice")
+    assert life([SIGNED, NOTICE]).ended(day(201), GRACE) == (day(200), "notice", None)
     assert life([SIGNED, NOTICE]).ended(day(199), GRACE) is None
 
 
@@ -53,7 +53,7 @@ def test_notice_for_one_of_two_contracts_is_no_end():
     other = fact(1, "contract_signed", contract_id="d", starts_on=on(1), ends_on=on(365))
     assert life([SIGNED, other, NOTICE]).ended(day(201), GRACE) is None
     both = fact(210, "contract_cancelled", contract_id="d", effective_on=on(240))
-    assert life([SIGNED, other, NOTICE, both]).ended(day(211), GRACE) == (day(210), "notice")
+    assert life([SIGNED, other, NOTICE, both]).ended(day(211), GRACE) == (day(210), "notice", None)
 
 
 def test_a_notice_taken_back_and_a_new_contract_go_on():
@@ -67,7 +67,7 @@ def test_a_notice_taken_back_and_a_new_contract_go_on():
 def test_revenue_fallen_to_zero_is_an_end_until_it_rises_again():
     none_left = fact(100, "subscription_changed", subscription_id="s", mrr_after=money(0))
     back = fact(150, "subscription_changed", subscription_id="s", mrr_after=money(50))
-    assert life([PAYS, none_left]).ended(day(101), GRACE) == (day(100), "mrr_zero")
+    assert life([PAYS, none_left]).ended(day(101), GRACE) == (day(100), "mrr_zero", None)
     assert life([PAYS, none_left, back]).ended(day(151), GRACE) is None
 
 
@@ -80,15 +80,18 @@ def test_one_subscription_of_two_may_end():
 
 def test_a_contract_that_runs_out_lapses_after_the_grace_unless_something_pays():
     assert life([SIGNED]).ended(day(394), GRACE) is None
-    assert life([SIGNED]).ended(day(395), GRACE) == (day(365), "lapse")
+    assert life([SIGNED]).ended(day(395), GRACE) == (day(365), "lapse", None)
     assert life([SIGNED, PAYS]).ended(day(500), GRACE) is None
     renewed = fact(380, "contract_renewed", contract_id="c", starts_on=on(366), ends_on=on(730))
     assert life([SIGNED, renewed]).ended(day(395), GRACE) is None
 
 
-def labels(events: Told, *moments: int, until: int = LATE) -> list[int | None]:
-    found = spells(events, until, RULES)
-    return [label(found, day(m), until, RULES) for m in moments]
+def found(events: Told, moment: int, *, until: int = LATE, rules: Rules = RULES) -> Label | None:
+    return label(spells(events, until, rules), day(moment), until, rules)
+
+
+def labels(events: Told, *moments: int, until: int = LATE, rules: Rules = RULES) -> list[int | None]:
+    return [one.left if (one := found(events, m, until=until, rules=rules)) else None for m in moments]
 
 
 def test_a_moment_is_one_if_the_end_lies_within_its_horizon():
@@ -116,3 +119,41 @@ def test_a_notice_taken_back_does_not_count_as_leaving():
 def test_a_client_that_comes_back_has_a_second_spell():
     again = fact(300, "contract_signed", contract_id="c", starts_on=on(300), mrr=money(10))
     assert labels([SIGNED, PAYS, NOTICE, again], 150, 250, 310) == [1, None, 0]
+
+
+def test_notice_for_all_that_still_runs_is_enough():
+    first = fact(0, "contract_signed", contract_id="old", starts_on=on(0), ends_on=on(100))
+    second = fact(90, "contract_signed", contract_id="c", starts_on=on(100), ends_on=on(465))
+    assert life([first, second, NOTICE]).ended(day(201), GRACE) == (day(200), "notice", None)
+
+
+FINISHING = Rules(not_leaving=frozenset({"completed"}))
+FINISHED = fact(200, "contract_cancelled", effective_on=on(200), reason="Completed")
+
+
+def test_who_has_completed_has_gone_but_has_not_left():
+    assert labels([SIGNED, FINISHED], 100, 110, 199, 200, 210, rules=FINISHING) == [0, 0, 0, None, None]
+    assert labels([SIGNED, FINISHED], 110) == [1], "where nobody says that this is no leaving, it is"
+    price = fact(200, "contract_cancelled", effective_on=on(200), reason="price")
+    assert labels([SIGNED, price], 110, rules=FINISHING) == [1]
+
+
+def test_revenue_that_ends_in_the_same_second_does_not_hide_why():
+    none_left = fact(200, "subscription_changed", subscription_id="s", mrr_after=money(0))
+    for last_second in ([none_left, FINISHED], [FINISHED, none_left]):
+        assert labels([PAYS, *last_second], 150, 210, rules=FINISHING) == [0, None]
+
+
+def test_a_switch_within_a_second_is_no_departure():
+    stops = fact(100, "subscription_changed", subscription_id="s", mrr_after=money(0))
+    starts = fact(100, "subscription_changed", subscription_id="t", mrr_after=money(80))
+    assert labels([PAYS, stops, starts], 50, 100, 150) == [0, 0, 0]
+
+
+def test_a_label_is_known_when_its_horizon_is_over_and_its_last_doubt_settled():
+    assert found([SIGNED, PAYS], 100) == (0, day(190))
+    assert found([SIGNED, PAYS, NOTICE], 190) == (1, day(280))
+    assert found([SIGNED], 280) == (1, day(395)), "a lapse waits for its grace"
+    back = fact(300, "cancellation_withdrawn")
+    assert found([SIGNED, PAYS, NOTICE, back], 150) == (0, day(300)), "until then it was a leaver's"
+    assert found([SIGNED, PAYS, NOTICE, back], 100) == (0, day(190)), "the notice came after the horizon"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from churn.adapters import event_file
 from churn.adapters.calibration import Floats
-from churn.adapters.event_file import Identities, Lines
+from churn.adapters.event_file import Identities, Lines, Words
 from churn.domain.columns import Column
 from churn.domain.features import COLUMNS, NAMES
 from churn.domain.history import MICRO, Happened, Scored, grid, in_order, rows
@@ -21,7 +21,7 @@ from churn.domain.labels import Rules
 from churn.domain.moments import DAY
 
 WORKERS = 2
-GRID_DAYS = 28
+GRID_DAYS = 7
 
 Replay = Callable[[Mapping[str, Sequence[Happened]]], Mapping[str, Iterable[Scored]]]
 """Works out the health scores of clients from their events, where no file of scores is given."""
@@ -29,12 +29,33 @@ Replay = Callable[[Mapping[str, Sequence[Happened]]], Mapping[str, Iterable[Scor
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What table is wanted. `until` (microseconds): nothing known later is used."""
+    """What table is wanted. `until` (microseconds): nothing known later is used.
+
+    With windows (seconds) only their moments are worked out: those whose horizon is over by `train_until`, and those
+    from `test_from` (one of them) to `test_to`. Without, all moments are.
+    """
 
     rules: Rules = field(default_factory=Rules)
     grid_days: int = GRID_DAYS
     until: int | None = None
     workers: int = WORKERS
+    train_until: int | None = None
+    test_from: int | None = None
+    test_to: int | None = None
+
+    def moments(self, first: int, known_until: int) -> list[int]:
+        """Those of the grid, for a client first heard of at `first`, whose outcome can be known and is of use."""
+        horizon = self.rules.horizon_days * DAY
+        test_from = self.train_until if self.test_from is None else self.test_from
+        found = grid(first, self.last_moment(known_until), self.grid_days, test_from or 0)
+        if self.train_until is None or test_from is None:
+            return found
+        return [m for m in found if m + horizon <= self.train_until or m >= test_from]
+
+    def last_moment(self, known_until: int) -> int:
+        """No later one is looked at."""
+        last = known_until - self.rules.horizon_days * DAY
+        return last if self.test_to is None else min(last, self.test_to)
 
 
 @dataclass(frozen=True)
@@ -52,6 +73,8 @@ class Table:
     sources: frozenset[str] = frozenset()
     scores: int = 0
     known_until: int = 0
+    known_at: NDArray[np.int64] | None = None
+    """By row the second from which its label is known; None: a horizon after its moment."""
 
     def __len__(self) -> int:
         return len(self.left)
@@ -63,7 +86,15 @@ class Table:
 
     def only(self, chosen: NDArray[np.bool_]) -> Table:
         """Some of the rows."""
-        return Table(self.clients[chosen], self.moments[chosen], self.left[chosen], self.features[chosen], self.columns)
+        known_at = None if self.known_at is None else self.known_at[chosen]
+        return Table(
+            self.clients[chosen],
+            self.moments[chosen],
+            self.left[chosen],
+            self.features[chosen],
+            self.columns,
+            known_at=known_at,
+        )
 
     def fingerprint(self) -> str:
         """sha256 of all that a model could learn from it."""
@@ -74,9 +105,15 @@ class Table:
         return digest.hexdigest()
 
 
-def build(events: bytes, scores: bytes | None, wish: Wish, replay: Replay | None = None) -> Table:
-    """The training table of a file of client events, with health scores from a file or worked out on the way."""
-    _SHARED[:] = [events.split(b"\n"), scores.split(b"\n") if scores else [], wish, replay]
+def build(
+    events: bytes, scores: bytes | None, wish: Wish, replay: Replay | None = None, words: Words | None = None
+) -> Table:
+    """The training table of a file of client events.
+
+    Health scores come from a file of theirs or are worked out on the way (`replay`); texts whose reading is not in the
+    file are read on the way (`words`).
+    """
+    _SHARED[:] = [events.split(b"\n"), scores.split(b"\n") if scores else [], wish, replay, words]
     try:
         if wish.workers == 1 or "fork" not in multiprocessing.get_all_start_methods():
             parts = [_part(part) for part in range(wish.workers)]
@@ -93,16 +130,15 @@ _SHARED: list[Any] = []
 
 
 def _part(part: int) -> Table:
-    lines, score_lines, wish, replay = _SHARED
+    lines, score_lines, wish, replay, words = _SHARED
     who = event_file.identities(lines)
-    found = event_file.read(lines, who, part=part, parts=wish.workers, until=wish.until)
+    found = event_file.read(lines, who, part=part, parts=wish.workers, until=wish.until, words=words)
     known = event_file.read(score_lines, who, part=part, parts=wish.workers, until=wish.until)
     clients = {key: in_order(events) for key, events in sorted(found.clients.items())}
     scores: Mapping[str, Iterable[Scored]] = {**found.scores, **known.scores}
     until = wish.until if wish.until is not None else found.newest
     if replay is not None and not scores:
-        # No moment later than a horizon before the end has an outcome, so no later score is ever looked at.
-        last = until - wish.rules.horizon_days * DAY * MICRO
+        last = wish.last_moment(until // MICRO) * MICRO
         scores = replay({key: [e for e in events if e.known <= last] for key, events in clients.items()})
     return _table(_families(clients, who), scores, found, wish, until // MICRO)
 
@@ -116,16 +152,17 @@ def _table(
 ) -> Table:
     names: list[str] = []
     moments: list[int] = []
+    known_at: list[int] = []
     labels: list[int] = []
     features: list[list[float]] = []
     number = 0
     for key, events in clients.items():
-        first = events[0].time // MICRO
         mine = list(scores.get(key, ()))
         number += len(mine)
-        for row in rows(events, mine, grid(first, known_until, wish.grid_days), known_until, wish.rules):
+        for row in rows(events, mine, wish.moments(events[0].time // MICRO, known_until), known_until, wish.rules):
             names.append(key)
             moments.append(row.moment)
+            known_at.append(row.known_at)
             labels.append(row.label)
             features.append(row.features)
     return Table(
@@ -139,6 +176,7 @@ def _table(
         sources=frozenset(found.sources),
         scores=number,
         known_until=known_until,
+        known_at=np.array(known_at, dtype=np.int64),
     )
 
 
@@ -178,4 +216,5 @@ def _joined(parts: Sequence[Table]) -> Table:
         sources=frozenset().union(*(p.sources for p in parts)),
         scores=sum(p.scores for p in parts),
         known_until=max(p.known_until for p in parts),
+        known_at=np.concatenate([p.known_at for p in parts if p.known_at is not None])[order],
     )

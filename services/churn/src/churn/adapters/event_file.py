@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +25,8 @@ from churn.domain.history import MICRO, Happened, Scored
 
 PREFIX, SUFFIX = "csl.client.", ".v1"
 NAMES = {body.TYPE: body.type_name() for body in client.EVENTS}
+Words = Callable[[bytes], Iterable[bytes]]
+"""Gives a line with the reading in place of its text, and after it lines of the remarks that follow from it."""
 KEPT_REFUSALS = 20
 LONGEST_ID = 300
 LARGEST_COUNT = 2**53
@@ -49,8 +51,19 @@ class Lines:
             self.refusals.append(f"line {number}: {why}")
 
 
-def read(lines: Sequence[bytes], who: Identities, *, part: int = 0, parts: int = 1, until: int | None = None) -> Lines:
-    """The events of every `parts`-th client (by hash), without what was known after `until` (microseconds)."""
+def read(
+    lines: Sequence[bytes],
+    who: Identities,
+    *,
+    part: int = 0,
+    parts: int = 1,
+    until: int | None = None,
+    words: Words | None = None,
+) -> Lines:
+    """The events of every `parts`-th client (by hash), without what was known after `until` (microseconds).
+
+    `words` reads what people wrote, where a line carries the text and not its reading.
+    """
     found = Lines()
     with _no_collector():
         for number, line in enumerate(lines, start=1):
@@ -69,7 +82,11 @@ def read(lines: Sequence[bytes], who: Identities, *, part: int = 0, parts: int =
             if until is not None and known > until:
                 continue
             found.newest = max(found.newest, known)
-            if mine:
+            if mine and words is not None and b'"text"' in line:
+                for nth, read_line in enumerate(words(line)):
+                    found.read -= nth > 0  # a remark that follows from a text is no line of the file
+                    _take(found, number, key, Place(time, known), orjson.loads(read_line), read_line)
+            elif mine:
                 _take(found, number, key, Place(time, known), raw, line)
     return found
 

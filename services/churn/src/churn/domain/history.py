@@ -41,11 +41,12 @@ class Scored(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of a training table."""
+    """One line of a training table: seconds, what became of the client, and from which second on that is known."""
 
     moment: int
     label: int
     features: list[float]
+    known_at: int = 0
 
 
 def in_order(events: Iterable[Happened]) -> list[Happened]:
@@ -62,15 +63,27 @@ def rows(
     labelled = [(m, found) for m in moments if (found := label(history, m, known_until, rules)) is not None]
     if not labelled:
         return []
-    scores = sorted(scores, key=lambda s: s.known)
-    walk = _Walk(events, scores) if _plain(events) else _Recall(events, scores)
+    told_late = _told_late(events)
+    walk = walk_of(events, scores)
     result = []
     for moment, found in labelled:
         state, track = walk.to(moment)
         if not eligible(state, moment, rules):
             continue
-        result.append(Row(moment, found, extract(state, track, moment)))
+        horizon = moment + rules.horizon_days * DAY
+        known_at = max([found.known_at, *(known for time, known in told_late if time <= horizon)])
+        result.append(Row(moment, found.left, extract(state, track, moment), known_at))
     return result
+
+
+def _told_late(events: Sequence[Happened]) -> list[tuple[int, int]]:
+    """What of a client's life was known only after it had happened, or corrected: (second of it, second known)."""
+    found = [(e.time, e.known) for e in events if e.known > e.time and e.name in LIFECYCLE]
+    if any(e.replaces or e.name == "event_withdrawn" for e in events):
+        times = {e.id: e.time for e in events if e.name in LIFECYCLE}
+        corrections = ((e.replaces or e.data.get("event_id"), e.known) for e in events)
+        found += [(times[id_], known) for id_, known in corrections if id_ in times]
+    return [(time // MICRO, -(-known // MICRO)) for time, known in found]
 
 
 def eligible(state: State, moment: int, rules: Rules) -> bool:
@@ -80,10 +93,10 @@ def eligible(state: State, moment: int, rules: Rules) -> bool:
     return tenure_days(state, moment) >= rules.min_tenure_days
 
 
-def grid(first: int, last: int, step_days: int) -> list[int]:
-    """Midnights UTC every so many days, the same for all clients, in (first, last]."""
+def grid(first: int, last: int, step_days: int, through: int = 0) -> list[int]:
+    """Every so many days in (first, last], the same for all clients: one of the moments is `through` (a second)."""
     step = step_days * DAY
-    return list(range((first // step + 1) * step, last + 1, step))
+    return list(range(first + step - (first - through) % step, last + 1, step))
 
 
 def effective(events: Sequence[Happened]) -> list[Happened]:
@@ -99,12 +112,18 @@ def _spells(events: Sequence[Happened], known_until: int, rules: Rules) -> list[
     return spells(lifecycle, known_until, rules)
 
 
+def walk_of(events: Sequence[Happened], scores: Sequence[Scored]) -> Walk | Recall:
+    """State and health of a client (events in order) from moment to moment, as known at each."""
+    scores = sorted(scores, key=lambda s: s.known)
+    return Walk(events, scores) if _plain(events) else Recall(events, scores)
+
+
 def _plain(events: Sequence[Happened]) -> bool:
     """Whether everything was known when it happened and nothing was taken back: then one pass is enough."""
     return all(e.known == e.time and e.replaces is None and e.name != "event_withdrawn" for e in events)
 
 
-class _Walk:
+class Walk:
     """Folds forward from moment to moment."""
 
     def __init__(self, events: Sequence[Happened], scores: Sequence[Scored]) -> None:
@@ -124,7 +143,7 @@ class _Walk:
         return self._state, self._track
 
 
-class _Recall:
+class Recall:
     """Folds anew for every moment from what was known then: for late, corrected and withdrawn events."""
 
     def __init__(self, events: Sequence[Happened], scores: Sequence[Scored]) -> None:
@@ -133,4 +152,4 @@ class _Recall:
     def to(self, moment: int) -> tuple[State, HealthTrack]:
         until = moment * MICRO
         known = effective([e for e in self._events if e.known <= until and e.time <= until])
-        return _Walk(known, self._scores).to(moment)
+        return Walk(known, self._scores).to(moment)

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from churn.domain.moments import DAY, optional, parse
 
 KEPT_CONTRACTS = 16
+LONGEST_REASON = 60
+"""Characters of a notice's reason: codes are told apart, stories need not be kept."""
 KEPT_SUBSCRIPTIONS = 64
 KEPT_MRR_CHANGES = 32
 WHOLE = ""
@@ -21,10 +23,11 @@ WHOLE = ""
 
 
 class End(NamedTuple):
-    """How a client ended: at which second, and by what (`notice`, `mrr_zero`, `lapse`)."""
+    """How a client ended: at which second, by what (`notice`, `mrr_zero`, `lapse`), and why, where a notice said so."""
 
     at: int
     kind: str
+    reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -38,6 +41,8 @@ class Life:
     """End of each running contract, None if open-ended."""
     notices: dict[str, int] = field(default_factory=dict)
     """When notice was given, by contract (`WHOLE`: for everything)."""
+    notice_reasons: dict[str, str] = field(default_factory=dict)
+    """The reason that came with a notice, by contract."""
     currency: str | None = None
     agreed_mrr: int | None = None
     """What the client's record or contract says; used while no subscription is known."""
@@ -70,14 +75,19 @@ class Life:
     def ended(self, moment: int, grace_days: int) -> End | None:
         """How the client had ended by this moment, None while it is a client."""
         ends = [end for end in (self._notice(), self._zero(), self._lapse(moment, grace_days)) if end]
-        return min((end for end in ends if end.at <= moment), default=None)
+        # Of several in one second the notice speaks: it knows why.
+        return min((end for end in ends if end.at <= moment), key=lambda end: end.at, default=None)
 
     def _notice(self) -> End | None:
-        if WHOLE in self.notices:
-            return End(self.notices[WHOLE], "notice")
-        if self.notices and all(contract in self.notices for contract in self.contracts):
-            return End(max(self.notices.values()), "notice")
-        return None
+        """Notice for all that runs; of several contracts the last notice is the end, and its reason that of the end."""
+        if not self.notices:
+            return None
+        last = WHOLE if WHOLE in self.notices else max(self.notices, key=lambda contract: self.notices[contract])
+        at = self.notices[last]
+        running = (contract for contract, ends in self.contracts.items() if ends is None or ends > at)
+        if last != WHOLE and any(contract not in self.notices for contract in running):
+            return None
+        return End(at, "notice", self.notice_reasons.get(last))
 
     def _zero(self) -> End | None:
         return End(self.zero_at, "mrr_zero") if self.zero_at is not None else None
@@ -106,8 +116,7 @@ def on_contract(life: Life, data: Mapping[str, Any], at: int) -> None:
     contract = data.get("contract_id") or WHOLE
     life.contracts[contract] = optional(data.get("ends_on"))
     _drop_oldest(life.contracts, KEPT_CONTRACTS)
-    life.notices.pop(WHOLE, None)
-    life.notices.pop(contract, None)
+    _settle(life, WHOLE, contract)
     if data.get("seats") is not None:
         life.seats = int(data["seats"])
     if not any(life.subscriptions.values()):
@@ -119,18 +128,23 @@ def on_contract(life: Life, data: Mapping[str, Any], at: int) -> None:
 
 def on_cancelled(life: Life, data: Mapping[str, Any], at: int) -> None:
     """Notice; a second notice of the same contract changes nothing."""
-    life.notices.setdefault(data.get("contract_id") or WHOLE, at)
-    _drop_oldest(life.notices, KEPT_CONTRACTS)
+    contract = data.get("contract_id") or WHOLE
+    if contract in life.notices:
+        return
+    life.notices[contract] = at
+    if data.get("reason"):
+        life.notice_reasons[contract] = str(data["reason"]).strip().lower()[:LONGEST_REASON]
+    while len(life.notices) > KEPT_CONTRACTS:
+        _settle(life, next(iter(life.notices)))
 
 
 def on_withdrawn(life: Life, data: Mapping[str, Any], at: int) -> None:
     """Notice taken back, for one contract or for all."""
     contract = data.get("contract_id")
     if contract is None:
-        life.notices.clear()
+        _settle(life, *list(life.notices))
     else:
-        life.notices.pop(contract, None)
-        life.notices.pop(WHOLE, None)
+        _settle(life, contract, WHOLE)
 
 
 def on_subscription(life: Life, data: Mapping[str, Any], at: int) -> None:
@@ -147,6 +161,13 @@ def on_subscription(life: Life, data: Mapping[str, Any], at: int) -> None:
     life.subscriptions[data["subscription_id"]] = amount
     _drop_oldest(life.subscriptions, KEPT_SUBSCRIPTIONS)
     _note_mrr(life, before, at)
+
+
+def _settle(life: Life, *contracts: str) -> None:
+    """Notices that do not hold any more."""
+    for contract in contracts:
+        life.notices.pop(contract, None)
+        life.notice_reasons.pop(contract, None)
 
 
 def _agree(life: Life, money: Mapping[str, Any] | None, at: int) -> None:
