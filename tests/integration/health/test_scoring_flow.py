@@ -180,3 +180,21 @@ async def test_two_bands_in_one_instant_are_told_apart(health: HealthStack, clie
     scored = await health.said(Scored)
     assert len({e.id for e in scored}) == len(scored)
     assert all(e.data.mode is Mode.LIVE for e in scored)
+
+
+async def test_a_client_that_a_live_tool_of_ours_is_silent_about_uses_less_and_is_not_unknown(health: HealthStack):
+    ada, ben = uuid4(), uuid4()
+    own = "product"  # ingest watches no rhythm of it
+    for client_id in (ada, ben):
+        history = [e.model_copy(update={"source": f"csl/ingest/{own}"}) for e in steady(60, client_id=client_id)]
+        health.clock.set(max(health.clock.now(), day(59, 8)))
+        await health.deliver(*history)
+    before = await health.health(ada)
+    assert (before["band"], before["stale_sources"]) == ("green", [])
+    health.clock.set(day(62))
+    await health.deliver(event(client.LoggedIn(), day(62), own, client_id=ben))
+    after = await health.health(ada)
+    assert (after["stale_sources"], after["confidence"]) == ([], before["confidence"])
+    assert after["score"] < before["score"]
+    health.clock.set(day(63, 1))
+    assert [(await health.health(each))["stale_sources"] for each in (ada, ben)] == [[own], [own]]

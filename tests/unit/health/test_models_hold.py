@@ -99,6 +99,9 @@ def test_a_tool_without_a_rhythm_tells_of_use_daily_and_of_the_rest_at_intervals
     assert deadlines(state, "outcome", {}) == {"own-tool": since + AT_INTERVALS}
     heard = {"own-tool": Heard(since + 3 * DAY, 7 * DAY)}  # once it has a rhythm, that counts
     assert deadlines(state, "usage", heard) == {"own-tool": since + 10 * DAY}
+    of_others = {"own-tool": Heard(since + 3 * DAY, 0)}  # it speaks, of other clients
+    assert deadlines(state, "usage", of_others) == {"own-tool": since + 4 * DAY}
+    assert deadlines(state, "outcome", of_others) == {"own-tool": since + 3 * DAY + AT_INTERVALS}
 
 
 @BY_NAME

@@ -20,12 +20,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from health import repository, signs_cases, signs_repository
 from health.domain.blast import Limits
-from health.domain.fold import FOLD
+from health.domain.evaluate import Feeds
+from health.domain.fold import FAMILIES, FOLD
+from health.domain.moments import seconds_of
 from health.domain.state import ClientState
 from health.scoring import HISTORY, LIMITS, LOOK, RESTATE, SWEEP, Scoring
 
 FIRST = UUID(int=0)
 ON_WALL_TIME = timedelta(seconds=2)
+TOOLS_NOTED_EVERY = 60
+"""Seconds: their rows are few and every consumer writes them."""
 
 
 async def client_events(batch: Batch, session: AsyncSession, limits: Limits = LIMITS) -> None:
@@ -41,6 +45,8 @@ async def client_events(batch: Batch, session: AsyncSession, limits: Limits = LI
         await signs_repository.close(session, absorbed, batch.now, "merged into another client")
     await folding.save(session, FOLD, advanced.values())
     await scoring.write(session)
+    if tools := _tools(batch.events, scoring.feeds):
+        await repository.hear_tools(session, tools)
 
 
 async def _earliest(session: AsyncSession, folded: Folded[ClientState], late: Sequence[Event[Any]]) -> datetime:
@@ -53,6 +59,18 @@ async def _earliest(session: AsyncSession, folded: Folded[ClientState], late: Se
     if any(isinstance(event.data, client.ClientsMerged | client.ClientsUnmerged) for event in late):
         moments += [event.time for event in (await folding.events_of(session, folded.client_id))[:1]]
     return min(moments)
+
+
+def _tools(events: Sequence[Event[Any]], feeds: Feeds) -> dict[str, datetime]:
+    """Sources that ingest watches no rhythm of, heard live a minute or more after what is noted of them."""
+    heard: dict[str, datetime] = {}
+    for event in events:
+        if event.origin is Origin.LIVE and type(event.data) in FAMILIES:
+            source = event.source.rpartition("/")[2]
+            known = feeds.get(source)
+            if known is None or (not known.every and seconds_of(event.knowntime) >= known.last + TOOLS_NOTED_EVERY):
+                heard[source] = max(event.knowntime, heard.get(source, event.knowntime))
+    return heard
 
 
 async def feed_events(batch: Batch, session: AsyncSession) -> None:

@@ -183,9 +183,10 @@ async def count(database: Database, clock: Clock) -> None:
     for band in metrics.BANDS:
         metrics.CLIENTS.labels(band).set(bands.get(band, 0))
     now = seconds_of(clock.now())
-    for source, heard in feeds.items():
+    rhythmic = {source: heard for source, heard in feeds.items() if heard.every}
+    for source, heard in rhythmic.items():
         metrics.FEED_AGE.labels(source).set(max(0, now - heard.last))
-    metrics.FEEDS_SILENT.set(sum(now > heard.last + heard.every for heard in feeds.values()))
+    metrics.FEEDS_SILENT.set(sum(now > heard.last + heard.every for heard in rhythmic.values()))
 
 
 async def forget_worsened(database: Database, clock: Clock) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any
@@ -180,7 +180,7 @@ async def times_of(session: AsyncSession, client_ids: Iterable[UUID], event_ids:
 
 
 async def feeds(session: AsyncSession) -> Feeds:
-    """Every source that was ever heard live."""
+    """Every source that was ever heard live; tools of ours that ingest watches no rhythm of have none (0)."""
     rows = await session.execute(text("SELECT source, last_received_at, every_seconds FROM feeds"))
     return {row.source: Heard(seconds_of(row.last_received_at), row.every_seconds) for row in rows}
 
@@ -214,6 +214,20 @@ async def hear(session: AsyncSession, heard: Sequence[tuple[str, datetime, int, 
         },
     )
     return {row.source: row.generation for row in rows}
+
+
+async def hear_tools(session: AsyncSession, heard: Mapping[str, datetime]) -> None:
+    """Note when tools of ours were last heard: source → receipt. What ingest says of a source goes first."""
+    await session.execute(
+        text("""
+        INSERT INTO feeds AS f (source, last_received_at, every_seconds, silent, generation)
+        SELECT source, last, 0, false, 0 FROM unnest(CAST(:sources AS text[]), CAST(:lasts AS timestamptz[]))
+          AS u(source, last) ORDER BY source
+        ON CONFLICT (source) DO UPDATE SET last_received_at = excluded.last_received_at
+        WHERE f.every_seconds = 0 AND f.last_received_at < excluded.last_received_at
+        """),
+        {"sources": list(heard), "lasts": list(heard.values())},
+    )
 
 
 async def count_bands(session: AsyncSession) -> dict[str, int]:

@@ -20,11 +20,15 @@ CONTINUOUS = DAY
 AT_INTERVALS = 35 * DAY
 """What a tool of ours without a rhythm sends now and then (goals, approvals, milestones) is stale after so long.
 
-Whether it is silent or has nothing to tell cannot be known; of bare use there is something to tell every day."""
+Whether it is silent or has nothing to tell cannot be known; of bare use there is something to tell every day. Both
+count from when the tool was last heard at all: a client that it tells nothing of, while it speaks, is quiet."""
 
 
 class Heard(NamedTuple):
-    """When a source was last heard at all (whatever the client), and how often it should be: in seconds."""
+    """When a source was last heard at all (whatever the client), and how often it should be: in seconds.
+
+    `every` 0: a tool of ours, whose rhythm nobody told us.
+    """
 
     last: int
     every: int
@@ -249,10 +253,11 @@ def deadlines(state: ClientState, family: str, feeds: Feeds) -> dict[str, int]:
     result = {}
     for name, (last, came_live) in (live or current).items():
         heard = feeds.get(name)
-        if heard is not None:
-            result[name] = max(last, heard.last) + heard.every
-        elif came_live:
-            result[name] = last + (CONTINUOUS if family == "usage" else AT_INTERVALS)
+        since = last if heard is None else max(last, heard.last)
+        if heard is not None and heard.every:
+            result[name] = since + heard.every
+        elif heard is not None or came_live:
+            result[name] = since + (CONTINUOUS if family == "usage" else AT_INTERVALS)
         else:
             result[name] = max(last, state.imported or 0) + CONTINUOUS
     return result

@@ -79,8 +79,9 @@ def _is_silent(family: str, seen: Seen, feeds: Feeds) -> bool:
     A source that came live but keeps no rhythm that we know of cannot be missed.
     """
     sources = seen.state.feeds.get(family)
+    rhythmic = {name for name, heard in feeds.items() if heard.every}
     return sources is not None and any(
-        seen.now > deadline and (name in feeds or not sources[name][1])
+        seen.now > deadline and (name in rhythmic or not sources[name][1])
         for name, deadline in deadlines(seen.state, family, feeds).items()
     )
 
