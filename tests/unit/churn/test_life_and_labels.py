@@ -151,9 +151,9 @@ def test_a_switch_within_a_second_is_no_departure():
 
 
 def test_a_label_is_known_when_its_horizon_is_over_and_its_last_doubt_settled():
-    assert found([SIGNED, PAYS], 100) == (0, day(190))
-    assert found([SIGNED, PAYS, NOTICE], 190) == (1, day(280))
-    assert found([SIGNED], 280) == (1, day(395)), "a lapse waits for its grace"
+    assert found([SIGNED, PAYS], 100) == (0, day(190), 0)
+    assert found([SIGNED, PAYS, NOTICE], 190) == (1, day(280), day(200))
+    assert found([SIGNED], 280) == (1, day(395), day(365)), "a lapse waits for its grace"
     back = fact(300, "cancellation_withdrawn")
-    assert found([SIGNED, PAYS, NOTICE, back], 150) == (0, day(300)), "until then it was a leaver's"
-    assert found([SIGNED, PAYS, NOTICE, back], 100) == (0, day(190)), "the notice came after the horizon"
+    assert found([SIGNED, PAYS, NOTICE, back], 150) == (0, day(300), 0), "until then it was a leaver's"
+    assert found([SIGNED, PAYS, NOTICE, back], 100) == (0, day(190), 0), "the notice came after the horizon"

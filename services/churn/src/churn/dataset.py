@@ -75,6 +75,8 @@ class Table:
     known_until: int = 0
     known_at: NDArray[np.int64] | None = None
     """By row the second from which its label is known; None: a horizon after its moment."""
+    left_at: NDArray[np.int64] | None = None
+    """By row the second at which a leaver left, 0 for who stayed."""
 
     def __len__(self) -> int:
         return len(self.left)
@@ -86,14 +88,14 @@ class Table:
 
     def only(self, chosen: NDArray[np.bool_]) -> Table:
         """Some of the rows."""
-        known_at = None if self.known_at is None else self.known_at[chosen]
         return Table(
             self.clients[chosen],
             self.moments[chosen],
             self.left[chosen],
             self.features[chosen],
             self.columns,
-            known_at=known_at,
+            known_at=None if self.known_at is None else self.known_at[chosen],
+            left_at=None if self.left_at is None else self.left_at[chosen],
         )
 
     def fingerprint(self) -> str:
@@ -153,6 +155,7 @@ def _table(
     names: list[str] = []
     moments: list[int] = []
     known_at: list[int] = []
+    left_at: list[int] = []
     labels: list[int] = []
     features: list[list[float]] = []
     number = 0
@@ -163,6 +166,7 @@ def _table(
             names.append(key)
             moments.append(row.moment)
             known_at.append(row.known_at)
+            left_at.append(row.left_at)
             labels.append(row.label)
             features.append(row.features)
     return Table(
@@ -177,6 +181,7 @@ def _table(
         scores=number,
         known_until=known_until,
         known_at=np.array(known_at, dtype=np.int64),
+        left_at=np.array(left_at, dtype=np.int64),
     )
 
 
@@ -217,4 +222,5 @@ def _joined(parts: Sequence[Table]) -> Table:
         scores=sum(p.scores for p in parts),
         known_until=max(p.known_until for p in parts),
         known_at=np.concatenate([p.known_at for p in parts if p.known_at is not None])[order],
+        left_at=np.concatenate([p.left_at for p in parts if p.left_at is not None])[order],
     )

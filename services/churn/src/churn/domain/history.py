@@ -47,6 +47,7 @@ class Row(NamedTuple):
     label: int
     features: list[float]
     known_at: int = 0
+    left_at: int = 0
 
 
 def in_order(events: Iterable[Happened]) -> list[Happened]:
@@ -72,7 +73,7 @@ def rows(
             continue
         horizon = moment + rules.horizon_days * DAY
         known_at = max([found.known_at, *(known for time, known in told_late if time <= horizon)])
-        result.append(Row(moment, found.left, extract(state, track, moment), known_at))
+        result.append(Row(moment, found.left, extract(state, track, moment), known_at, found.left_at))
     return result
 
 

@@ -47,10 +47,11 @@ class Spell:
 
 
 class Label(NamedTuple):
-    """1 left, 0 stayed; and the second from which that is known."""
+    """1 left, 0 stayed; the second from which that is known; and the second at which the client left (0: stayed)."""
 
     left: int
     known_at: int
+    left_at: int = 0
 
 
 def spells(lifecycle: Iterable[tuple[int, str, Mapping[str, Any]]], known_until: int, rules: Rules) -> list[Spell]:
@@ -103,4 +104,6 @@ def label(history: Sequence[Spell], moment: int, known_until: int, rules: Rules)
     for given, back in current.taken_back:
         if moment < given <= horizon:
             known_at = max(known_at, back)
-    return Label(int(end is not None and end.at <= horizon and rules.left(end)), known_at)
+    if end is None or end.at > horizon or not rules.left(end):
+        return Label(0, known_at)
+    return Label(1, known_at, end.at)

@@ -34,7 +34,8 @@ class Windows:
 
     def train(self, table: Table, horizon_days: int) -> NDArray[np.bool_]:
         """Which rows may be learned from."""
-        return np.asarray(table.moments + horizon_days * DAY <= self.train_until)
+        known_at = table.moments + horizon_days * DAY if table.known_at is None else table.known_at
+        return np.asarray(known_at <= self.train_until)
 
     def test(self, table: Table) -> NDArray[np.bool_]:
         """Which rows test."""
