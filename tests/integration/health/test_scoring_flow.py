@@ -198,3 +198,22 @@ async def test_a_client_that_a_live_tool_of_ours_is_silent_about_uses_less_and_i
     assert after["score"] < before["score"]
     health.clock.set(day(63, 1))
     assert [(await health.health(each))["stale_sources"] for each in (ada, ben)] == [[own], [own]]
+
+
+async def test_clients_follow_a_feed_that_fell_silent_in_the_very_second_of_its_deadline(
+    health: HealthStack, client_id: UUID
+):
+    await health.live_through(steady(70, client_id=client_id))
+    last = day(69, 8).replace(microsecond=636_000)
+    health.clock.set(last)
+    await health.hear("segment")
+    health.clock.set(last + timedelta(hours=23, minutes=59, seconds=59))
+    await health.fire()
+    await health.said()
+    assert (await health.health(client_id))["band"] == "green"
+    health.clock.set(last + timedelta(hours=24, milliseconds=5))
+    await health.fall_silent("segment", last)
+    await health.fire()
+    (change,) = [e.data for e in await health.said(BandChanged)]
+    assert (change.band_before, change.band, change.cause) == ("green", "unknown", Cause.MISSING_DATA)
+    assert (await health.health(client_id))["stale_sources"] == ["segment"]

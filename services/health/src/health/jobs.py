@@ -186,7 +186,7 @@ async def count(database: Database, clock: Clock) -> None:
     rhythmic = {source: heard for source, heard in feeds.items() if heard.every}
     for source, heard in rhythmic.items():
         metrics.FEED_AGE.labels(source).set(max(0, now - heard.last))
-    metrics.FEEDS_SILENT.set(sum(now > heard.last + heard.every for heard in rhythmic.values()))
+    metrics.FEEDS_SILENT.set(sum(now >= heard.last + heard.every for heard in rhythmic.values()))
 
 
 async def forget_worsened(database: Database, clock: Clock) -> None:

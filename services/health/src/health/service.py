@@ -84,7 +84,7 @@ def _shown(found: Known, result: Evaluation, feeds: Feeds) -> views.EvaluationVi
         found.client_id,
         result,
         data_age_seconds=max(0, result.now - min(heard)) if heard else None,
-        stale_sources=sorted(name for name, deadline in until.items() if deadline < result.now),
+        stale_sources=sorted(name for name, deadline in until.items() if deadline <= result.now),
     )
 
 

@@ -238,11 +238,11 @@ def _is_heard(state: ClientState, family: str, now: int, feeds: Feeds) -> bool:
     """Whether every source that feeds a family still talks to us, about whichever client."""
     if family not in state.feeds:
         return True  # it brought nothing yet; what was measured came from the others
-    return all(now <= deadline for deadline in deadlines(state, family, feeds).values())
+    return all(now < deadline for deadline in deadlines(state, family, feeds).values())
 
 
 def deadlines(state: ClientState, family: str, feeds: Feeds) -> dict[str, int]:
-    """Source → the second until which what it brings of a family is fresh.
+    """Source → the second from which on what it brings of a family is stale: that in which ingest calls it silent.
 
     Sources that only imports brought have no rhythm: they count where there is no live one, from the import on.
     """

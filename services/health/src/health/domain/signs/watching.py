@@ -81,7 +81,7 @@ def _is_silent(family: str, seen: Seen, feeds: Feeds) -> bool:
     sources = seen.state.feeds.get(family)
     rhythmic = {name for name, heard in feeds.items() if heard.every}
     return sources is not None and any(
-        seen.now > deadline and (name in rhythmic or not sources[name][1])
+        seen.now >= deadline and (name in rhythmic or not sources[name][1])
         for name, deadline in deadlines(seen.state, family, feeds).items()
     )
 
