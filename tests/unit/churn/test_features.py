@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from churn.domain import health_track
-from churn.domain.features import BY_NAME, FEATURES, NAMES, extract
+from churn.domain.features import BY_NAME, FEATURES, NAMES, extract, signs
 from churn.domain.features.view import WEEKS
 from churn.domain.health_track import HealthTrack
 from churn.domain.moments import seconds
@@ -101,6 +101,84 @@ def test_support_and_satisfaction():
     assert found["nps_change"] == pytest.approx(-0.5)
 
 
+def planned(teller: Teller, milestone: str, due: int, done: int | None = None, value: float | None = None) -> None:
+    """Days since START; told when it happened."""
+    plan = {"phase": "adoption", "owner_email": "o@example.com", "kpi": "k"}
+    teller.tell("milestone_planned", START, milestone=milestone, due_at=(START + due * DAYS).isoformat(), **plan)
+    if done is not None:
+        said = {} if value is None else {"kpi_value": value}
+        teller.tell("milestone_completed", START + done * DAYS, milestone=milestone, **said)
+
+
+def test_a_journey_that_is_left_shows_how():
+    teller = Teller().tell_all(beginning(START))
+    planned(teller, "a", 20, 10, 90)
+    planned(teller, "b", 40, 38, 80)
+    planned(teller, "c", 60, 63, 70)
+    planned(teller, "d", 80, 90, 40)
+    planned(teller, "e", 100)
+    planned(teller, "f", 230)
+    found = teller.features()
+    assert found["milestones_missed"] == 1 / 5
+    assert found["milestones_missed_run"] == 3
+    assert found["days_since_milestone"] == 106
+    assert found["next_milestone_days"] == 34
+    assert found["milestones_done"] == 4 / 6
+    assert found["milestones_due"] == 5 / 6
+    assert found["milestone_ahead_days"] == (10 + 2 - 3 - 10) / 4
+    assert found["milestone_ahead_change"] == (-3 - 10) / 2 - (10 + 2) / 2
+    assert found["milestone_scores"] == 70, "in the unit they came in"
+    assert found["milestone_score_change"] == pytest.approx((55 - 85) / 50)
+
+
+def test_a_journey_without_a_milestone_says_nothing_but_one_that_begins_with_a_miss_does():
+    teller = Teller().tell_all(beginning(START))
+    silent = teller.features()
+    assert all(math.isnan(silent[name]) for name in NAMES if "milestone" in name)
+    planned(teller, "a", 150)
+    assert teller.features()["days_since_milestone"] == 46
+    assert math.isnan(teller.features()["milestone_ahead_days"])
+
+
+def test_what_a_use_costs_and_what_is_used_no_more():
+    teller = steady(20)
+    found = teller.features()
+    assert found["features_lost"] == 2
+    assert found["usage_days"] == 0
+    assert found["usage_days_trend"] < -1
+    assert found["usage_price"] == pytest.approx(math.log(5001))
+    busy = steady().features()
+    assert busy["usage_days"] == 8
+    assert busy["users_level"] == pytest.approx(math.log(18))
+    assert busy["usage_per_user"] == pytest.approx(math.log1p(34 * 8 / 17))
+    assert busy["usage_price"] < found["usage_price"]
+
+
+def test_revenue_lowered_twice():
+    teller = steady()
+    for day, amount in ((150, 450_000), (20, 470_000), (5, 250_000)):
+        teller.tell("subscription_changed", MONDAY - day * DAYS, subscription_id="s-1", mrr_after=money(amount))
+    assert teller.features()["mrr_cuts"] == 2
+
+
+def test_feedback_that_stops():
+    teller = steady()
+    assert math.isnan(teller.features()["weeks_since_feedback"])
+    teller.tell("survey_answered", MONDAY - 140 * DAYS, survey="nps", score=9, scale_min=0, scale_max=10)
+    assert teller.features()["weeks_since_feedback"] == 20
+    teller.tell("feedback_given", MONDAY - 7 * DAYS)
+    assert teller.features()["weeks_since_feedback"] == 1
+
+
+def test_early_warning_signs_are_counted_with_their_families():
+    calm = steady().features()
+    assert (calm["signs_showing"], calm["sign_families"]) == (0, 0)
+    teller = Teller().tell_all(turning_away(START))
+    names = {sign.name for sign in signs.showing(teller.view()) or ()}
+    assert {"the sponsor changed", "the mood turning", "a sudden dip of use"} <= names
+    assert teller.features()["sign_families"] == 3
+
+
 def test_answers_that_take_longer():
     teller = Teller().tell_all(beginning(START))
     for n in range(10):
@@ -128,7 +206,9 @@ def test_health_is_read_as_it_was_known_and_never_across_models():
 
     def scored(day: int, score: float, model: str = "loop") -> None:
         at = MONDAY - day * DAYS
-        data = {"mode": "live", "score": score, "band": "amber", "model": model, "as_of": at.isoformat()}
+        band = "amber" if score >= 60 else "red"
+        data = {"mode": "live", "score": score, "band": band, "model": model, "as_of": at.isoformat()}
+        data["confidence"] = 0.75
         health_track.add(track, {**data, "components": [{"name": "usage", "score": score}]})
 
     for day in range(84, 0, -7):
@@ -138,10 +218,13 @@ def test_health_is_read_as_it_was_known_and_never_across_models():
     assert values["component_usage"] == values["health_score"] == pytest.approx(51.75)
     assert values["health_drop"] < -15
     assert values["days_below_top"] == pytest.approx(84)
+    assert values["days_in_band"] == pytest.approx(35)
+    assert values["health_confidence"] == 0.75
     scored(0, 90, model="experience")
     values = dict(zip(NAMES, extract(State(), track, seconds(MONDAY)), strict=True))
     assert math.isnan(values["health_slope_90"])
     assert values["health_drop"] == 0
+    assert values["days_in_band"] == 0
 
 
 @given(order=st.permutations(list(range(12))))

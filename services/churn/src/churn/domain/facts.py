@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from churn.domain import facts_usage
-from churn.domain.features import View, money, support, work
+from churn.domain.features import View, money, signs, support, work
 from churn.domain.features.people import contacts_engaged, contacts_known
 from churn.domain.moments import DAY
 from churn.domain.saying import Words, days, number, on, percent, plural
 from churn.domain.state import Mark
 
+MOST_NAMES = 4
+QUIET_DAYS = 28
+"""Days without a milestone done that are worth a word."""
 RECENT_DAYS = 183
 """A thing that happened longer ago is not told as news."""
 
@@ -162,10 +165,14 @@ def _replies(view: View) -> Words:
 
 
 def _milestones(view: View) -> Words:
-    late = work.milestones_late(view)
+    late, run = work.milestones_late(view), work.milestones_missed_run(view)
+    since, ahead = work.days_since_milestone(view), work.next_milestone_days(view)
     return _some(
         milestones_late=plural(late, "milestone") if late > 0 else None,
         milestone_days=days(work.milestone_late_days(view)) if late > 0 else None,
+        milestones_run=plural(run, "milestone") if run >= 2 else None,
+        milestone_quiet=days(since) if since >= QUIET_DAYS else None,
+        milestone_next=days(ahead) if not math.isnan(ahead) else None,
         milestones_fine="" if late == 0 else None,
     )
 
@@ -242,6 +249,14 @@ def _csm_view(view: View) -> Words:
     return {} if math.isnan(score) else {"csm_score": number(score)}
 
 
+def _signs(view: View) -> Words:
+    showing = signs.showing(view)
+    if not showing:
+        return {}
+    names = [sign.name for sign in showing]
+    return {"signs": plural(len(names), "early-warning sign"), "sign_names": ", ".join(names[:MOST_NAMES])}
+
+
 BY_CODE: dict[str, Callable[[View], Words]] = {
     "logins": facts_usage.logins,
     "usage": facts_usage.usage,
@@ -271,6 +286,8 @@ BY_CODE: dict[str, Callable[[View], Words]] = {
     "revenue": _revenue,
     "renewal": _renewal,
     "tenure": _tenure,
+    "price": facts_usage.price,
+    "signs": _signs,
 }
 """Codes without an entry (`goodwill`, `approvals`, `profile`) are said without facts."""
 MARKS = {

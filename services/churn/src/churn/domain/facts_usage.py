@@ -58,6 +58,15 @@ def seats(view: View) -> Words:
     return words
 
 
+def price(view: View) -> Words:
+    """What a use of the last four weeks costs the client."""
+    cost = usage_features.usage_price(view)
+    used = sum(view.usage_weeks[:NOW_WEEKS])
+    if math.isnan(cost) or not used:
+        return {}
+    return {"price": number(math.exp(cost)), "currency": view.life.currency or "", "uses": number(used)}
+
+
 def health(view: View) -> Words:
     score = health_features.health_score(view)
     if math.isnan(score):

@@ -6,6 +6,7 @@ from churn.domain.fold_words import Fact, Step, marked, read
 from churn.domain.moments import DAY, optional, parse
 from churn.domain.state import KEPT_OPEN, KEPT_RATINGS, State, keep, mark, see
 
+LARGEST_VALUE = 1e9
 SEVERITIES = {"low": 1, "medium": 2, "high": 3, "critical": 4}
 
 
@@ -23,7 +24,8 @@ def _milestone_completed(state: State, data: Fact, at: int, event_id: str) -> No
     known[2] = at if known[2] is None else known[2]
     value = data.get("kpi_value")
     if value is not None:
-        state.ratings.setdefault("milestone", []).append([at, round(1000 * min(1.0, max(0.0, value))), event_id])
+        value = min(LARGEST_VALUE, max(-LARGEST_VALUE, value))
+        state.ratings.setdefault("milestone", []).append([at, round(1000 * value), event_id])
         del state.ratings["milestone"][:-KEPT_RATINGS]
 
 

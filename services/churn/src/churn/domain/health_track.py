@@ -23,7 +23,10 @@ BELOW_TOP = frozenset({"amber", "red", "stable", "at_risk", "critical"})
 
 @dataclass(slots=True)
 class HealthTrack:
-    """By day the last score of the day: [second, score, band, model, component scores …]; scores in sixteenths."""
+    """By day the last score of the day: [second, score, band, model, component scores …, confidence].
+
+    Scores in sixteenths, confidence in thousandths (days of an earlier release are without).
+    """
 
     days: dict[int, list[Any]] = field(default_factory=dict)
 
@@ -37,8 +40,10 @@ def add(track: HealthTrack, data: Mapping[str, Any]) -> HealthTrack:
     known = track.days.get(day)
     if known is None or known[0] <= at:
         parts = {c["name"]: c.get("score") for c in data.get("components") or ()}
-        row = [at, _units(data["score"]), data["band"], data["model"]]
-        track.days[day] = row + [_units(parts.get(name)) for name in COMPONENTS]
+        row: list[Any] = [at, _units(data["score"]), data["band"], data["model"]]
+        confidence = data.get("confidence")
+        row += [_units(parts.get(name)) for name in COMPONENTS]
+        track.days[day] = [*row, None if confidence is None else round(1000 * confidence)]
     if len(track.days) > KEPT_DAYS + SLACK_DAYS:
         newest = max(track.days)
         track.days = {d: row for d, row in track.days.items() if d > newest - KEPT_DAYS}

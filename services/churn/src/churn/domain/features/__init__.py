@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from churn.domain.columns import Column
-from churn.domain.features import health, money, people, support, usage, work
+from churn.domain.features import health, money, people, signs, support, usage, work
 from churn.domain.features.view import View
 from churn.domain.health_track import HealthTrack
 from churn.domain.state import State
@@ -46,10 +46,15 @@ FEATURES: tuple[Feature, ...] = (
     _feature("usage", "usage", -1, usage.usage_trend),
     _feature("usage", "usage", -1, usage.usage_dip),
     _feature("usage", "usage", 1, usage.weeks_since_usage),
+    _feature("usage", "usage", -1, usage.usage_days),
+    _feature("usage", "usage", -1, usage.usage_days_trend),
+    _feature("usage", "usage", 0, usage.usage_per_user),
     _feature("usage", "features", -1, usage.feature_depth),
     _feature("usage", "features", -1, usage.features_used),
     _feature("usage", "features", -1, usage.features_change),
+    _feature("usage", "features", 1, usage.features_lost),
     _feature("usage", "seats", -1, usage.seat_use),
+    _feature("usage", "seats", 0, usage.users_level),
     _feature("usage", "seats", -1, usage.users_trend),
     _feature("support", "tickets", 0, support.tickets_recent),
     _feature("support", "tickets", 0, support.tickets_trend),
@@ -65,11 +70,13 @@ FEATURES: tuple[Feature, ...] = (
     _feature("mood", "satisfaction", -1, support.nps_change),
     _feature("mood", "satisfaction", -1, support.csat_level),
     _feature("mood", "satisfaction", -1, support.csat_change),
+    _feature("mood", "satisfaction", 1, support.weeks_since_feedback),
     _feature("mood", "csm_view", -1, support.csm_sentiment),
     _feature("relationship", "replies", 1, support.reply_hours),
     _feature("relationship", "replies", 1, support.reply_trend),
     _feature("relationship", "replies", 1, support.silent_days),
     _feature("relationship", "replies", -1, support.message_words),
+    _feature("relationship", "replies", -1, support.messages_trend),
     _feature("relationship", "sponsor", -1, people.sponsor_lost),
     _feature("relationship", "sponsor", 1, people.sponsor_missing),
     _feature("relationship", "sponsor", -1, people.sponsor_changed),
@@ -87,7 +94,16 @@ FEATURES: tuple[Feature, ...] = (
     _feature("delivery", "milestones", 1, work.milestones_late),
     _feature("delivery", "milestones", 1, work.milestone_late_days),
     _feature("delivery", "milestones", -1, work.milestones_on_time),
+    _feature("delivery", "milestones", 1, work.milestones_missed),
+    _feature("delivery", "milestones", 1, work.milestones_missed_run),
+    _feature("delivery", "milestones", 1, work.days_since_milestone),
+    _feature("delivery", "milestones", 0, work.next_milestone_days),
+    _feature("delivery", "milestones", 0, work.milestones_done),
+    _feature("delivery", "milestones", 0, work.milestones_due),
+    _feature("delivery", "milestones", -1, work.milestone_ahead_days),
+    _feature("delivery", "milestones", -1, work.milestone_ahead_change),
     _feature("delivery", "milestones", -1, work.milestone_scores),
+    _feature("delivery", "milestones", -1, work.milestone_score_change),
     _feature("delivery", "goals", -1, work.kpi_attainment),
     _feature("delivery", "blockers", 1, work.blockers_weight),
     _feature("delivery", "approvals", 1, work.approvals_late),
@@ -98,6 +114,8 @@ FEATURES: tuple[Feature, ...] = (
     _feature("financial", "invoices", 1, money.payments_failed),
     _feature("financial", "revenue", 0, money.mrr_level),
     _feature("financial", "revenue", -1, money.mrr_change),
+    _feature("financial", "revenue", 1, money.mrr_cuts),
+    _feature("financial", "price", 0, usage.usage_price),
     _feature("financial", "renewal", 0, money.days_to_renewal),
     _feature("financial", "tenure", 0, money.tenure),
     _feature("financial", "profile", 0, money.tier_rank),
@@ -106,10 +124,14 @@ FEATURES: tuple[Feature, ...] = (
     _feature("health", "health_trend", -1, health.health_slope_90),
     _feature("health", "health_trend", -1, health.health_drop),
     _feature("health", "health", 1, health.days_below_top),
+    _feature("health", "health", 0, health.days_in_band),
+    _feature("health", "health", 0, health.health_confidence),
     _feature("health", "health", 0, health.component_usage),
     _feature("health", "health", 0, health.component_outcome),
     _feature("health", "health", 0, health.component_relationship),
     _feature("health", "health", 0, health.component_financial),
+    _feature("signs", "signs", 1, signs.signs_showing),
+    _feature("signs", "signs", 1, signs.sign_families),
 )
 COLUMNS: tuple[Column, ...] = tuple(Column(feature.name, feature.reason, feature.direction) for feature in FEATURES)
 NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)

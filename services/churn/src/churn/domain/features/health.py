@@ -9,6 +9,7 @@ from churn.domain.moments import DAY
 FRESH_DAYS = 35
 """A score older than this says nothing of now."""
 _FIRST_COMPONENT = 4
+_CONFIDENCE = _FIRST_COMPONENT + len(COMPONENTS)
 
 
 def health_score(view: View) -> float:
@@ -47,6 +48,24 @@ def days_below_top(view: View) -> float:
         elif known[2] != "unknown":
             since = None
     return 0.0 if since is None else min(90.0, (view.moment - since) / DAY)
+
+
+def days_in_band(view: View) -> float:
+    """Days since the score came into the band it is in, up to 90, under its model."""
+    if _last(view) is None:
+        return MISSING
+    since = view.moment
+    for known in reversed(view.health):
+        if known[2] != view.health[-1][2]:
+            break
+        since = known[0]
+    return min(90.0, (view.moment - since) / DAY)
+
+
+def health_confidence(view: View) -> float:
+    """How much of the score's model was known and fresh, 0 … 1."""
+    row = _last(view)
+    return row[_CONFIDENCE] / 1000 if row and len(row) > _CONFIDENCE and row[_CONFIDENCE] is not None else MISSING
 
 
 def _component(name: str) -> int:

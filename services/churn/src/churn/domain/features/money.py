@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from churn.domain.features.view import MISSING, View, or_missing
 from churn.domain.moments import DAY
@@ -40,6 +41,15 @@ def mrr_change(view: View) -> float:
     """Relative change of monthly recurring revenue over 90 days."""
     now, before = view.life.mrr, view.life.mrr_at(view.moment - 90 * DAY)
     return (now - before) / before if now is not None and before else MISSING
+
+
+def mrr_cuts(view: View) -> float:
+    """How often recurring revenue was lowered in the last 180 days."""
+    log = view.life.mrr_log
+    if not log:
+        return MISSING
+    since = view.moment - 180 * DAY
+    return float(sum(1 for (_, before), (at, after) in pairwise(log) if at > since and after < before))
 
 
 def days_to_renewal(view: View) -> float:

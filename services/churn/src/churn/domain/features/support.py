@@ -85,6 +85,14 @@ def csat_change(view: View) -> float:
     return _rating_change(view, "csat", last=2)
 
 
+def weeks_since_feedback(view: View) -> float:
+    """Weeks since anybody answered a survey, rated a ticket or gave feedback, up to 26; missing if nobody ever did."""
+    given = [ratings[-1][0] for kind in ("nps", "csat") if (ratings := view.ratings.get(kind))]
+    told = view.last_mark("feedback")
+    last = max([*given, *([told] if told is not None else [])], default=None)
+    return MISSING if last is None else min(26.0, (view.moment - last) / (7 * DAY))
+
+
 def csm_sentiment(view: View) -> float:
     """The CSM's own feeling, 1 … 5, if given in the last 60 days."""
     given = view.state.csm_sentiment
@@ -114,6 +122,15 @@ def message_words(view: View) -> float:
     now = mean_over(view.state.words, view.today, 0, 41)
     before = mean_over(view.state.words, view.today, 42, 125)
     return log_ratio(now, before, 5.0) if now == now and before == before else MISSING
+
+
+def messages_trend(view: View) -> float:
+    """ln of messages from the client, last 42 days against the pace of the 84 before."""
+    if not view.state.words or view.baseline_weeks < 3:
+        return MISSING
+    now = sum(n for day, (n, _) in view.state.words.items() if 0 <= view.today - day <= 41)
+    before = sum(n for day, (n, _) in view.state.words.items() if 42 <= view.today - day <= 125)
+    return log_ratio(now, before / 2)
 
 
 def _rating(view: View, kind: str, days: int, last: int) -> float:

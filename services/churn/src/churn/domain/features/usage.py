@@ -72,6 +72,33 @@ def weeks_since_usage(view: View) -> float:
     return _weeks_since(view, view.state.usage)
 
 
+def usage_days(view: View) -> float:
+    """On how many of the last 28 days anything was used."""
+    return float(_days_used(view, 0, 27)) if view.has("usage") else MISSING
+
+
+def usage_days_trend(view: View) -> float:
+    """ln of days of use, last 28 days against the client's own normal of the 84 days before."""
+    if not view.has("usage") or view.baseline_weeks < ENOUGH_BASELINE_WEEKS:
+        return MISSING
+    before = _days_used(view, 28, 27 + 7 * view.baseline_weeks)
+    return log_ratio(_days_used(view, 0, 27), before * NOW_WEEKS / view.baseline_weeks)
+
+
+def usage_per_user(view: View) -> float:
+    """ln(1 + usage a week for each active user), last 28 days."""
+    users = _users(view, 0, 27)
+    return math.log1p(mean(view.usage_weeks[:NOW_WEEKS]) / users) if users else MISSING
+
+
+def usage_price(view: View) -> float:
+    """ln of monthly recurring revenue (major units) for each use of the last 28 days: what a use costs them."""
+    mrr = view.life.mrr
+    if not mrr or not view.has("usage"):
+        return MISSING
+    return math.log((1 + mrr / 100) / (1 + sum(view.usage_weeks[:NOW_WEEKS])))
+
+
 def feature_depth(view: View) -> float:
     """Distinct key features used in the last 28 days ÷ key features."""
     keys = view.state.key_features
@@ -92,10 +119,24 @@ def features_change(view: View) -> float:
     return float(_features_within(view, 0, 27) - _features_within(view, 28, 55))
 
 
+def features_lost(view: View) -> float:
+    """Features used in the 84 days before the last 28 and not since."""
+    if not view.has("usage") or view.baseline_weeks < ENOUGH_BASELINE_WEEKS:
+        return MISSING
+    earlier = (name for name in view.state.features if used_within(view, name, 28, 111))
+    return float(sum(1 for name in earlier if not used_within(view, name, 0, 27)))
+
+
 def seat_use(view: View) -> float:
     """Most active users reported on a day of the last 28 days ÷ seats."""
     users = _users(view, 0, 27)
     return users / view.life.seats if users is not None and view.life.seats else MISSING
+
+
+def users_level(view: View) -> float:
+    """ln(1 + most active users reported on a day of the last 28)."""
+    users = _users(view, 0, 27)
+    return MISSING if users is None else math.log1p(users)
 
 
 def users_trend(view: View) -> float:
@@ -123,6 +164,10 @@ def used_within(view: View, feature: str, first: int, last: int) -> bool:
 
 def _features_within(view: View, first: int, last: int) -> int:
     return sum(1 for name in view.state.features if used_within(view, name, first, last))
+
+
+def _days_used(view: View, first: int, last: int) -> int:
+    return sum(1 for day, quantity in view.state.usage.items() if quantity and first <= view.today - day <= last)
 
 
 def _users(view: View, first: int, last: int) -> int | None:

@@ -28,6 +28,7 @@ class View:
         "health",
         "life",
         "login_weeks",
+        "memo",
         "moment",
         "ratings",
         "state",
@@ -49,6 +50,8 @@ class View:
         self.usage_weeks = weekly(state.usage, self.today)
         self.health = health_track.until(track, moment)
         self.ratings = state.ratings
+        self.memo: dict[str, Any] = {}
+        """What several features share and is worked out by the first of them."""
 
     def has(self, kind: str) -> bool:
         """Whether the client ever had this kind of data: what was never seen is missing, not zero."""

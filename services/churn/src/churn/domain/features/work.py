@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from churn.domain.features.view import MISSING, View, mean
 from churn.domain.moments import DAY
 
 ON_TIME = DAY
 """A milestone done within a day of its due time was on time."""
+FAR_DAYS = 365.0
+LATEST = 4
+"""So many of the last milestones that were done tell how they are done now."""
 
 
 def milestones_late(view: View) -> float:
@@ -32,9 +37,84 @@ def milestones_on_time(view: View) -> float:
     return mean(1.0 if done is not None and done <= when + ON_TIME else 0.0 for when, done in due)
 
 
+def milestones_missed(view: View) -> float:
+    """Share of all milestones due so far that are not done."""
+    return mean(0.0 if done is not None else 1.0 for due, _, done in _due(view))
+
+
+def milestones_missed_run(view: View) -> float:
+    """How many of the milestones due last were, one after the other, not done on time."""
+    if not view.has("milestones"):
+        return MISSING
+    run = 0
+    for due, _, done in sorted(_due(view), key=lambda milestone: milestone[0], reverse=True):
+        if done is not None and done <= due + ON_TIME:
+            break
+        run += 1
+    return float(run)
+
+
+def days_since_milestone(view: View) -> float:
+    """Days since a milestone was done, or, while none was, since the first fell due; missing before that."""
+    done = [done for _, _, done in view.state.milestones.values() if done is not None]
+    if done:
+        return (view.moment - max(done)) / DAY
+    due = [due for due, _, _ in _due(view)]
+    return (view.moment - min(due)) / DAY if due else MISSING
+
+
+def next_milestone_days(view: View) -> float:
+    """Days until the next milestone that is not done falls due, up to 365; missing if none lies ahead."""
+    ahead: list[int] = [due for _, due, done in view.state.milestones.values() if done is None and due > view.moment]
+    return min(FAR_DAYS, (min(ahead) - view.moment) / DAY) if ahead else MISSING
+
+
+def milestones_done(view: View) -> float:
+    """Share of all planned milestones that are done."""
+    return mean(0.0 if done is None else 1.0 for _, _, done in view.state.milestones.values())
+
+
+def milestones_due(view: View) -> float:
+    """Share of all planned milestones that have fallen due: how far into the plan."""
+    return mean(float(due <= view.moment) for due, _, _ in view.state.milestones.values())
+
+
+def milestone_ahead_days(view: View) -> float:
+    """Mean days before their due time at which the last four milestones were done; negative when late."""
+    return mean(_ahead(view)[-LATEST:])
+
+
+def milestone_ahead_change(view: View) -> float:
+    """That of the last two less that of those before: they are done later and later."""
+    return _change(_ahead(view))
+
+
 def milestone_scores(view: View) -> float:
-    """Mean of the last four KPI values that came with completed milestones, 0 … 1."""
-    return mean(score / 1000 for _, score, _ in view.ratings.get("milestone", ())[-4:])
+    """Mean of the last four KPI values that came with milestones done, in their own unit."""
+    return mean(score / 1000 for _, score, _ in view.ratings.get("milestone", ())[-LATEST:])
+
+
+def milestone_score_change(view: View) -> float:
+    """Mean of the last two of those values less the mean of those before, as a share of their spread so far."""
+    scores = [score / 1000 for _, score, _ in view.ratings.get("milestone", ())]
+    spread = max(scores) - min(scores) if scores else 0.0
+    return _change(scores) / spread if spread else _change(scores)
+
+
+def _due(view: View) -> list[list[Any]]:
+    return [milestone for milestone in view.state.milestones.values() if milestone[0] <= view.moment]
+
+
+def _ahead(view: View) -> list[float]:
+    """By how many days each milestone that is done was early, in the order in which they were done."""
+    done = sorted((done, due) for due, _, done in view.state.milestones.values() if done is not None)
+    return [(due - at) / DAY for at, due in done]
+
+
+def _change(values: list[float]) -> float:
+    if len(values) <= 2:
+        return MISSING
+    return mean(values[-2:]) - mean(values[:-2])
 
 
 def kpi_attainment(view: View) -> float:
