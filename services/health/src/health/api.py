@@ -8,6 +8,7 @@ from uuid import UUID
 
 from common.auth import requires
 from common.clock import Clock
+from common.contracts.client.delivery import Phase
 from common.contracts.health import Band
 from common.db import SessionDep
 from common.errors import Refused
@@ -17,6 +18,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from health import backtests_api, holds_api, journeys_api, models_api, norms, past_api, reading, service, views
+from health.asking import NO_NUL
 
 router = APIRouter(prefix="/v1", tags=["health"])
 
@@ -30,6 +32,8 @@ def business_now(request: Request) -> datetime:
 
 
 Now = Annotated[datetime, Depends(business_now)]
+LARGEST = {"score": 2**31 - 1, "mrr": 2**63 - 1}
+"""What their columns hold."""
 
 
 class Listed(BaseModel):
@@ -39,11 +43,11 @@ class Listed(BaseModel):
 
     band: Band | None = None
     tier: Literal["strategic", "core", "standard"] | None = None
-    segment: Annotated[str, Field(max_length=300)] | None = None
-    csm_email: Annotated[str, Field(max_length=320)] | None = None
-    phase: Annotated[str, Field(max_length=100)] | None = None
+    segment: Annotated[str, Field(max_length=300, pattern=NO_NUL)] | None = None
+    csm_email: Annotated[str, Field(max_length=320, pattern=NO_NUL)] | None = None
+    phase: Phase | None = None
     journey: Literal["on_track", "behind", "stuck"] | None = None
-    name: Annotated[str, Field(max_length=200, description="Part of the name")] | None = None
+    name: Annotated[str, Field(max_length=200, pattern=NO_NUL, description="Part of the name")] | None = None
     ended: bool | None = Field(False, description="Clients whose notice took effect")
     test: bool | None = None
     sort: reading.Sort = Field("score", description="A minus turns it round; equal values go by id")
@@ -76,7 +80,7 @@ async def get_health(client_id: UUID, session: SessionDep, now: Now) -> views.Ev
 
 def _sort_value(sort: str, value: Any) -> Any:
     key = sort.removeprefix("-")
-    if key in {"score", "mrr"} and not isinstance(value, int):
+    if key in LARGEST and not (isinstance(value, int) and abs(value) <= LARGEST[key]):
         raise Refused("not a cursor of this list", field="cursor")
     if key == "name" and not isinstance(value, str):
         raise Refused("not a cursor of this list", field="cursor")

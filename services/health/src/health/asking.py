@@ -33,8 +33,10 @@ def limits_of(request: Request) -> Limits:
 
 Now = Annotated[datetime, Depends(business_now)]
 LimitsNow = Annotated[Limits, Depends(limits_of)]
+NO_NUL = r"^[^\x00]*$"
+"""Of text that a query compares: PostgreSQL knows no NUL."""
 Reason = Annotated[
-    str, Field(min_length=3, max_length=2000, pattern=r"^[^\x00]*$", examples=["logins matter less since the API"])
+    str, Field(min_length=3, max_length=2000, pattern=NO_NUL, examples=["logins matter less since the API"])
 ]
 
 

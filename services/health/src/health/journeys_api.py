@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from health import journeys, onboardings
 from health import views_journey as views
-from health.asking import READ, UNKNOWN, WRITE, Now
+from health.asking import NO_NUL, READ, UNKNOWN, WRITE, Now
 
 router = APIRouter()
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,7 +36,7 @@ class NewPhase(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     phase: Phase
-    reason: Annotated[str, Field(min_length=3, max_length=2000, pattern=r"^[^\x00]*$")] = Field(
+    reason: Annotated[str, Field(min_length=3, max_length=2000, pattern=NO_NUL)] = Field(
         examples=["the automation was switched off again: we start over with them"]
     )
 
@@ -88,7 +88,9 @@ class Began(BaseModel):
 
     since: date | None = None
     until: date | None = Field(None, description="The day after the last")
-    segment: Annotated[str, Field(max_length=300)] | None = Field(None, description="All on the journey map of it")
+    segment: Annotated[str, Field(max_length=300, pattern=NO_NUL)] | None = Field(
+        None, description="All on the journey map of it"
+    )
 
 
 @router.get("/journey/metrics", dependencies=[READ], summary="How onboardings go")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from health.picture import Theme, svg
 
 router = APIRouter()
 WEEKS_SHOWN = timedelta(days=28)
+FIRST_WEEKS = datetime.min.replace(tzinfo=UTC) + WEEKS_SHOWN
 PICTURE_FRESH = 60
 """Seconds for which a reader may show the same picture without asking again."""
 
@@ -80,7 +81,7 @@ async def get_health_why(
     A score at a moment is that of all that was known by then; a UTC midnight ends the day before.
     """
     end = min(query.until or now, now)
-    return await explaining.explain(session, client_id, query.since or end - WEEKS_SHOWN, end)
+    return await explaining.explain(session, client_id, query.since or max(end, FIRST_WEEKS) - WEEKS_SHOWN, end)
 
 
 class Drawn(BaseModel):

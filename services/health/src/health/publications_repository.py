@@ -55,6 +55,14 @@ async def in_force(session: AsyncSession, kind: str, name: str) -> UUID | None:
     return found
 
 
+async def last(session: AsyncSession, kind: str, name: str) -> datetime | None:
+    """When a version of this name was put in force last."""
+    found: datetime | None = await session.scalar(
+        text("SELECT max(at) FROM publications WHERE kind = :kind AND name = :name"), {"kind": kind, "name": name}
+    )
+    return found
+
+
 async def versions(session: AsyncSession, kind: str, name: str) -> list[UUID]:
     """All versions of a name."""
     rows = await session.scalars(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,13 +21,14 @@ from health.definitions_repository import MODEL, Definition
 from health.domain.blast import Limits, worse
 from health.domain.evaluate import UNKNOWN, Evaluation, Feeds, evaluate
 from health.domain.fold import FOLD
-from health.domain.model import Model, choose
+from health.domain.model import Model, fitting
 from health.domain.moments import seconds_of
 from health.domain.state import ClientState
 from health.publications_repository import PUBLISH, TAKE_BACK, Publication
 from health.scoring import SWEEP
 
 FIRST = UUID(int=0)
+INSTANT = timedelta(microseconds=1)
 MOST_COMPARED = 5_000
 """Clients that a difference is worked out for, a second's work; of more, the first so many by their random ids."""
 AT_ONCE = 25
@@ -117,18 +117,15 @@ def with_model(book: Book, model: Model) -> Book:
     others = tuple(known for known in book.models if known.name != model.name)
     for engagement in (None, "product", "project"):
         for onboarding in (True, False):
-            if _serves(book.models, engagement, onboarding) and not _serves((*others, model), engagement, onboarding):
+            serving = fitting((*others, model), engagement=engagement, onboarding=onboarding)
+            if not serving and fitting(book.models, engagement=engagement, onboarding=onboarding):
                 words = f"{engagement or 'any'} clients {'in' if onboarding else 'past'} onboarding"
                 raise Refused(f"no published model would serve {words}", field="serves")
+            if model in serving and len(serving) > 1:  # which of them would hang on the alphabet
+                rival = next(each.name for each in serving if each is not model)
+                rule = f"{rival} serves the same clients: say in `serves` whom this one is for, or name it {rival}"
+                raise Refused(rule, field="serves")
     return replace(book, models=(*others, model))
-
-
-def _serves(models: Sequence[Model], engagement: str | None, onboarding: bool) -> bool:
-    try:
-        choose(models, engagement=engagement, onboarding=onboarding)
-    except LookupError:
-        return False
-    return True
 
 
 async def add_model(session: AsyncSession, text: str, *, by: str, now: datetime) -> Definition:
@@ -171,7 +168,7 @@ async def take_back(session: AsyncSession, model_id: UUID, wish: Wish) -> tuple[
         raise Conflict("this version is not in force")
     before = await publications_repository.before(session, definition.id)
     if before is None:
-        raise Conflict("no version of this model was in force before this one")
+        raise Conflict("nothing was in force before this version: publish a version that says what is wanted instead")
     return await publish_model(session, before, wish)
 
 
@@ -179,10 +176,9 @@ async def put_in_force(
     session: AsyncSession, definition: Definition, wish: Wish, found: Difference | None = None
 ) -> Definition:
     """The version, the record of who did it, and the sweep over all clients, weighed by the breaker."""
+    turn = await _turn(session, definition, wish.now)
     before = await publications_repository.in_force(session, definition.kind, definition.name)
-    published = await definitions_repository.publish(
-        session, definition.id, by=wish.by, reason=wish.reason, now=wish.now
-    )
+    published = await definitions_repository.publish(session, definition.id, by=wish.by, reason=wish.reason, now=turn)
     record = Publication(
         id=new_id(),
         definition_id=definition.id,
@@ -191,7 +187,7 @@ async def put_in_force(
         version=definition.version,
         before_id=before,
         action=wish.action,
-        at=wish.now,
+        at=turn,
         by=wish.by,
         reason=wish.reason,
         difference=None if found is None else summary(found),
@@ -202,9 +198,16 @@ async def put_in_force(
         session, [f"definition:{each}" for each in versions], wish.now, by=wish.by, reason=wish.reason
     )
     await breaker.weigh(session, definition.id, wish.limits, wish.now)
-    owner = f"definition:{definition.id}:{wish.now.isoformat()}"
+    owner = f"definition:{definition.id}:{turn.isoformat()}"
     await timers.schedule(session, [Timer(SWEEP, owner, 0, wish.now, {"after": str(FIRST)})])
     return published
+
+
+async def _turn(session: AsyncSession, definition: Definition, now: datetime) -> datetime:
+    """When this transaction's turn came: the clock was read before, maybe sooner than by the one that went first."""
+    await definitions_repository.serialize(session)
+    last = await publications_repository.last(session, definition.kind, definition.name)
+    return now if last is None else max(now, last + INSTANT)
 
 
 def summary(found: Difference) -> dict[str, Any]:

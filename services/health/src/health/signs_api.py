@@ -16,6 +16,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from health import service, signs_repository
+from health.asking import NO_NUL
 from health.domain.signs import SIGNS
 from health.signs_repository import Filter, Position, Row
 
@@ -83,7 +84,7 @@ class ListedOfAll(Listed):
     """Filters of all clients' signs."""
 
     client_id: UUID | None = None
-    csm_email: Annotated[str, Field(max_length=320)] | None = None
+    csm_email: Annotated[str, Field(max_length=320, pattern=NO_NUL)] | None = None
     tier: Literal["strategic", "core", "standard"] | None = None
 
 

@@ -39,4 +39,6 @@ def decode_cursor(cursor: str, *fields: str) -> dict[str, Any]:
         raise Refused("not a cursor of this list", field="cursor") from error
     if not isinstance(value, dict) or (fields and set(value) != set(fields)):
         raise Refused("not a cursor of this list", field="cursor")
+    if any(isinstance(part, str) and "\x00" in part for part in value.values()):  # PostgreSQL knows no NUL
+        raise Refused("not a cursor of this list", field="cursor")
     return value

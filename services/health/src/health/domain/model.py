@@ -260,17 +260,21 @@ def _settings(fact: Fact, given: Mapping[str, float]) -> dict[str, int]:
     return {key: round(value) for key, value in given.items()}
 
 
+def fitting(models: Sequence[Model], *, engagement: str | None, onboarding: bool) -> list[Model]:
+    """The models that such a client is served by: those with the most conditions that hold, one in a sound book."""
+    ranked = [
+        ((bool(m.serves.engagements) + (m.serves.onboarding is not None), bool(m.serves.engagements)), m)
+        for m in models
+        if (not m.serves.engagements or engagement in m.serves.engagements)
+        and m.serves.onboarding in (None, onboarding)
+    ]
+    most = max((rank for rank, _ in ranked), default=None)
+    return [model for rank, model in ranked if rank == most]
+
+
 def choose(models: Sequence[Model], *, engagement: str | None, onboarding: bool) -> Model:
     """The model that serves such a client. Raises LookupError where none does."""
-    fitting = [
-        model
-        for model in models
-        if (not model.serves.engagements or engagement in model.serves.engagements)
-        and model.serves.onboarding in (None, onboarding)
-    ]
-    if not fitting:
+    found = fitting(models, engagement=engagement, onboarding=onboarding)
+    if not found:
         raise LookupError("no published model serves this client")
-    return max(
-        fitting,
-        key=lambda m: (bool(m.serves.engagements) + (m.serves.onboarding is not None), bool(m.serves.engagements)),
-    )
+    return found[0]

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 HOUR = 3600
 DAY = 86400
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+_END = date.max.toordinal() * DAY + DAY - 1
 
 
 def seconds_of(at: datetime) -> int:
@@ -20,9 +21,11 @@ def day_of(at: datetime) -> int:
 
 
 def moment_of(seconds: int) -> datetime:
-    """The inverse of `seconds_of`."""
+    """The inverse of `seconds_of`; what lies outside the calendar is its first or last second."""
+    seconds = max(DAY, min(_END, seconds))
     return _BEGINNING + timedelta(days=seconds // DAY - 1, seconds=seconds % DAY)
 
 
 def date_of(day: int) -> date:
-    return date.fromordinal(day)
+    """The inverse of `date.toordinal`; what lies outside the calendar is its first or last day."""
+    return date.fromordinal(max(1, min(day, date.max.toordinal())))
