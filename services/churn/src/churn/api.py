@@ -9,7 +9,6 @@ from uuid import UUID
 
 from common.auth import Caller, requires
 from common.clock import Clock
-from common.contracts.churn import Assessed
 from common.contracts.errors import NotFound, Refused
 from common.contracts.fields import UtcDatetime
 from common.db import SessionDep
@@ -17,11 +16,13 @@ from common.http import PROBLEMS, Once, Page, decode_cursor, encode_cursor
 from common.http.pages import Cursor, Limit
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from churn import card_page, service, views
+from churn import card_page, service, views, views_decisions
+from churn.domain.moments import seconds
 from churn.domain.policy import Policy
 from churn.registry import Registry
-from churn.repository import decisions, models, risks
+from churn.repository import decisions, models, outcomes, risks
 
 router = APIRouter(prefix="/v1")
 READ, OVERRIDE, ADMIN = requires("churn:read"), requires("churn:override"), requires("churn:admin")
@@ -56,15 +57,15 @@ async def get_risk_history(
     until: Annotated[UtcDatetime | None, Query(alias="to")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Page[Assessed]:
-    """Assessments as they were made, newest first."""
+) -> Page[views.HistoryItem]:
+    """Assessments as they were made, newest first; one that raised a flag says what became of the client."""
     before = _position(cursor, "as_of", "id", read=_moment_place) if cursor else None
     rows = await decisions.history(session, client_id, since=since, until=until, before=before, limit=limit + 1)
     following = None
     if len(rows) > limit:
         last = rows[limit - 1]
         following = encode_cursor({"as_of": last.as_of.isoformat(), "id": last.event_id})
-    return Page(items=[Assessed.model_validate(row.body) for row in rows[:limit]], next=following)
+    return Page(items=[views.history_item(row) for row in rows[:limit]], next=following)
 
 
 @router.get("/clients/{client_id}/overrides", dependencies=[READ], tags=["decisions"])
@@ -113,6 +114,7 @@ async def list_models(
         in_service=serving.record.version if serving else service.SCORECARD,
         refused=registry.refused or None,
         decisions=[views.decision_view(made) for made in await models.promotions(session, 20)],
+        data=await _data(request, session),
     )
 
 
@@ -187,6 +189,12 @@ async def rollback_model(
         model_id=record.model_id if record else None, version=record.version if record else service.SCORECARD
     )
     return await once.keep(view)
+
+
+async def _data(request: Request, session: AsyncSession) -> views_decisions.DataView:
+    clock: Clock = request.app.state.clock
+    policy: Policy = request.app.state.policy
+    return views_decisions.data_view(await outcomes.stock(session), seconds(clock.now()), policy.horizon_days)
 
 
 P = TypeVar("P")

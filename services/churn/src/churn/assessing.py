@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from common import folding, outbox
 from common.contracts.base import Data, Event
-from common.contracts.churn import Assessed, FlagCleared, FlagRaised, Rule
+from common.contracts.churn import Assessed, FlagCleared, FlagRaised, Ranking, Rule
 from common.contracts.ids import derived_id
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from churn import metrics
+from churn import metrics, outcomes
 from churn.client_fold import FOLD
-from churn.domain import features, flags, scorecard
+from churn.domain import capacity, features, flags, scorecard
 from churn.domain.assessment import Assessment, level_of
+from churn.domain.changes import changed
+from churn.domain.cold_start import kinds_of
 from churn.domain.features import View
+from churn.domain.flags import Watch
 from churn.domain.history import eligible
 from churn.domain.labels import Rules
 from churn.domain.moments import DAY, moment_of, seconds
@@ -51,24 +54,35 @@ class Assessor:
     def __init__(self, policy: Policy, registry: Registry) -> None:
         self.policy = policy
         self.registry = registry
-        self._rules = Rules(policy.horizon_days, policy.min_tenure_days, policy.grace_days)
+        self.rules = Rules(policy.horizon_days, policy.min_tenure_days, policy.grace_days)
 
-    async def assess(self, session: AsyncSession, rows: Sequence[Risk], now: datetime, wall: datetime) -> int:
-        """Assess the clients of these locked rows, save and publish; returns how many were assessed."""
+    async def assess(
+        self,
+        session: AsyncSession,
+        rows: Sequence[Risk],
+        now: datetime,
+        wall: datetime,
+        week: Mapping[UUID, Ranking] | None = None,
+    ) -> int:
+        """Assess the clients of these locked rows, save and publish; returns how many were assessed.
+
+        `week`: the riskiest of each CSM are being named, and these are they; the other rows are not among them.
+        """
         waiting = [row for row in rows if not _importing(row, wall)]
         said: list[Event[Any]] = []
         kept: list[tuple[Event[Any], Assessment]] = []
         candidates = await self._candidates(session, waiting, now, said)
         serving = await self.registry.current(session)
         for candidate, found in zip(candidates, self._assessments(candidates, serving, now), strict=True):
-            events = self._decide(candidate.risk, found)
+            events = self._decide(candidate.risk, found, week)
             kept.append((events[0], found))
             said += events
         for row in rows:
             row.due_on = None if row.ended else now.date() + timedelta(days=1)
         await risks.save(session, rows, assessed_at=now)
         await decisions.add_assessments(session, kept)
-        await decisions.note(session, [event.data for event in said])
+        await decisions.note(session, [event.data for event in said], {row.client_id: row.csm for row in rows})
+        await outcomes.wait_for(session, [event.data for event in said if isinstance(event.data, FlagRaised)])
         await outbox.add(session, said)
         _count(said, serving)
         return len(kept)
@@ -88,6 +102,8 @@ class Assessor:
                 row.ended = {"kind": "unknown"}
                 said += await self._close(session, row, now, "merged")
                 continue
+            row.first_at, row.csm = folded.state.first_at, folded.state.csm
+            row.kinds = ",".join(sorted(kinds_of(folded.state)))
             end = folded.state.life.ended(moment, self.policy.grace_days)
             if end is not None:
                 row.ended = {"kind": end.kind, "at": moment_of(end.at)}
@@ -111,13 +127,22 @@ class Assessor:
     def _assessments(self, candidates: Sequence[Candidate], serving: Serving | None, now: datetime) -> list[Assessment]:
         """The model speaks of those it has learned about, the scorecard of the others."""
         moment = seconds(now)
-        spoken = [c for c in candidates if serving and eligible(c.state, moment, self._rules)]
+        spoken = [c for c in candidates if serving and eligible(c.state, moment, self.rules)]
         predicted: dict[UUID, Assessment] = {}
         if serving and spoken:
             prediction = serving.model.predict([c.features for c in spoken])
             for row, candidate in enumerate(spoken):
                 predicted[candidate.risk.client_id] = self._by_model(candidate, serving, prediction, row, now)
-        return [predicted.get(c.risk.client_id) or self._by_scorecard(c, now) for c in candidates]
+        found = [predicted.get(c.risk.client_id) or self._by_scorecard(c, now) for c in candidates]
+        return [self._compared(c, assessment) for c, assessment in zip(candidates, found, strict=True)]
+
+    def _compared(self, candidate: Candidate, found: Assessment) -> Assessment:
+        """With what moved since the assessment before, if that was by the same model."""
+        before = candidate.risk.groups
+        if before is None or before["model"] != f"{found.model} {found.model_version}":
+            return found
+        moved = changed(before["by"], found.groups or {}, candidate.features, candidate.view, self.policy)
+        return replace(found, changes=moved, compared_to=datetime.fromisoformat(before["as_of"]))
 
     def _by_model(
         self, candidate: Candidate, serving: Serving, prediction: Prediction, row: int, now: datetime
@@ -160,22 +185,32 @@ class Assessor:
             groups=found.by_reason,
         )
 
-    def _decide(self, row: Risk, found: Assessment) -> list[Event[Any]]:
+    def _decide(self, row: Risk, found: Assessment, week: Mapping[UUID, Ranking] | None) -> list[Event[Any]]:
         """The assessment and what follows from it, as events; the row is changed."""
         decided: list[Data] = []
         if row.baseline and not row.live:
             row.watch = flags.baseline(row.watch, found)
         else:
             row.watch, decided = flags.decide(row.watch, found, self.policy, live=row.live)
+            if week is not None:
+                row.watch, named = self._name(row, found, week.get(row.client_id))
+                decided += named
         row.baseline = row.live = False
         row.importing_until = None
         row.assessments += 1
         assessed = found.event()
         row.last = assessed.fact()
+        row.groups = found.kept_groups()
         first = event_of(
             assessed, row.client_id, found.as_of, 0, derived_id(Assessed.TYPE, row.client_id, row.assessments)
         )
         return [first, *(event_of(said, row.client_id, found.as_of, n) for n, said in enumerate(decided, start=1))]
+
+    def _name(self, row: Risk, found: Assessment, ranking: Ranking | None) -> tuple[Watch, list[Data]]:
+        """Named by what it is now, not by what it was when the ranking was made."""
+        if ranking is not None and (found.probability or 0) >= capacity.bar(ranking.average, self.policy.capacity):
+            return flags.name(row.watch, found, ranking, self.policy)
+        return flags.pass_over(row.watch, found, self.policy)
 
 
 def event_of(

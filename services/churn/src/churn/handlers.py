@@ -13,7 +13,7 @@ from uuid import UUID
 from common import folding
 from common.clock import Clock
 from common.consumer import ConsumerSpec
-from common.contracts import client, health
+from common.contracts import client, escalation, health
 from common.contracts.base import Data, Event, Origin, Unknown
 from common.contracts.health import Mode
 from common.dispatch import Batch, Handler
@@ -22,6 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from churn.client_fold import FOLD, FOLDED
 from churn.domain import health_track
 from churn.domain.health_track import HealthTrack
+from churn.domain.life import LIFECYCLE
+from churn.outcomes import Outcomes, case_opened
 from churn.repository import risks
 from churn.repository.risks import HealthDay, Marks
 
@@ -35,8 +37,9 @@ _REARRANGING = (client.EventWithdrawn, client.ClientsMerged, client.ClientsUnmer
 class Handlers:
     """What churn does with what it hears."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, outcomes: Outcomes) -> None:
         self._clock = clock
+        self._outcomes = outcomes
 
     async def client_events(self, batch: Batch, session: AsyncSession) -> None:
         """Fold, and mark whose risk may have changed."""
@@ -48,6 +51,10 @@ class Handlers:
             for absorbed in found.absorbed if found.refolded else ():
                 marks[absorbed] = Marks(due=True)
         await risks.mark(session, marks, today=batch.now.date(), importing_until=self._clock.wall() + IMPORT_QUIET)
+        lives = [found for found in folded.values() if any(_about_life(event) for event in found.events)]
+        if lives:
+            members = {member for found in lives for member in (found.client_id, *found.absorbed)}
+            await self._outcomes.correct(session, members, batch.now)
 
     async def scored(self, batch: Batch, session: AsyncSession) -> None:
         """Keep each day's last score; live ones let the client be assessed."""
@@ -78,14 +85,19 @@ def _marks(events: Sequence[Event[Data]]) -> Marks:
     return marks
 
 
-def consumer(clock: Clock) -> ConsumerSpec:
-    """Churn listens to everything about clients, and to health's scores."""
-    handlers = Handlers(clock)
+def _about_life(event: Event[Data]) -> bool:
+    """What may turn the outcome of an old flag: notices, contracts, revenue, and what is taken back or corrected."""
+    return event.data.type_name() in LIFECYCLE or isinstance(event.data, _REARRANGING)
+
+
+def consumer(clock: Clock, outcomes: Outcomes) -> ConsumerSpec:
+    """Churn listens to everything about clients, to health's scores, and to the opening of cases."""
+    handlers = Handlers(clock, outcomes)
     about_clients: dict[type[Data], Handler] = {
         body: handlers.client_events for body in client.EVENTS if body is not client.ClientErased
     }
     return ConsumerSpec(
-        subscriptions={**about_clients, health.Scored: handlers.scored},
+        subscriptions={**about_clients, health.Scored: handlers.scored, escalation.CaseOpened: case_opened},
         keep=frozenset({*client.EVENTS, Unknown}),
         erase=risks.erase,
         pause=PAUSE,

@@ -7,15 +7,19 @@ from common.db import Database
 from common.http import create_app
 from common.process import Periodic, Service, make_clock, make_database, run
 
-from churn import api
+from churn import api, api_decisions
 from churn.adapters.policy_files import load_policy
 from churn.assessing import Assessor
 from churn.handlers import consumer
 from churn.jobs import MAINTAIN_EVERY, Assessing, Upkeep
+from churn.outcomes import FLAG_OUTCOME, Outcomes, Scoreboard
 from churn.registry import Registry
 from churn.settings import Settings
+from churn.weekly import NAMING, Naming
 
 COUNT_EVERY = 10.0
+SCORE_EVERY = 60.0
+PLAN_EVERY = 600.0
 MODEL_LIMIT = 32 << 20
 """Bytes of a model sent to the registry (base64)."""
 
@@ -29,14 +33,17 @@ def wire(settings: Settings, database: Database, clock: Clock) -> Service:
     """The service on a given database and clock."""
     policy = load_policy(settings.config_dir)
     registry = Registry()
-    assessing = Assessing(database, clock, Assessor(policy, registry), settings)
+    assessor = Assessor(policy, registry)
+    assessing = Assessing(database, clock, assessor, settings)
+    outcomes = Outcomes(assessor.rules)
+    naming = Naming(assessor, clock)
     upkeep = Upkeep(settings)
     app = create_app(
         "churn",
         settings,
         database=database,
         clock=clock,
-        routers=[api.router],
+        routers=[api.router, api_decisions.router],
         title="Churn",
         description="Calibrated 90-day risk with reasons, flags, and the people who decide about them.",
         body_limits={"/v1/models": MODEL_LIMIT},
@@ -53,11 +60,13 @@ def wire(settings: Settings, database: Database, clock: Clock) -> Service:
         database=database,
         clock=clock,
         app=app,
-        consumers=[consumer(clock)],
-        timers=assessing.timers(),
+        consumers=[consumer(clock, outcomes)],
+        timers={**assessing.timers(), FLAG_OUTCOME: outcomes.due, NAMING: naming.name},
         jobs=[
             Periodic("upkeep", MAINTAIN_EVERY, upkeep.run),
             Periodic("count", COUNT_EVERY, upkeep.count),
+            Periodic("scoreboard", SCORE_EVERY, Scoreboard(policy.horizon_days).run),
+            Periodic("plan_naming", PLAN_EVERY, naming.plan),
         ],
         api_work=[prepare_api],
         worker_work=[assessing.run],

@@ -17,3 +17,19 @@ MODEL_IN_SERVICE = Gauge(
 )
 CLIENTS_WAITING = Gauge("csl_waiting_assessments", "Clients that wait to be assessed.")
 OPEN_FLAGS = Gauge("csl_open_flags", "Clients whose flag stands, overridden ones too.")
+NAMED = Gauge("csl_named_clients", "Clients that were among the riskiest of their CSM when they were last named.")
+MATURED_FLAGS = Gauge(
+    "csl_matured_flags", "Flags of the last year and horizon, by what became of the client.", ["rule", "outcome"]
+)
+PRECISION = Gauge(
+    "csl_flag_precision_ratio", "Of the year's flags whose horizon is over, the share of clients that left.", ["rule"]
+)
+RECALL = Gauge(
+    "csl_flag_recall_ratio", "Of the year's leavers, the share that had a flag 14 days before or earlier.", ["rule"]
+)
+RECENT_LEAVERS = Gauge(
+    "csl_recent_leavers", "Clients that left within a year, by whether a flag had warned of it.", ["warned"]
+)
+OUTCOMES_CORRECTED = Counter(
+    "csl_outcomes_corrected_total", "Outcomes of flags that facts known later turned into another."
+)

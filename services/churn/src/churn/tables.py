@@ -46,6 +46,12 @@ risks = Table(
     Column("last", JSONB, comment="The body of the last assessment"),
     Column("ended", JSONB, comment="How the client ended, if it did"),
     Column("assessed_at", Instant, comment="Business time of the last assessment"),
+    Column("quiet", Boolean, nullable=False, server_default=sql("false"), comment="Nothing live since an import"),
+    Column("cooling", JSONB, comment="The flag that was cleared lately, and until when the client is left alone"),
+    Column("groups", JSONB, comment="All contributions of the last assessment by reason code, with `base`"),
+    Column("csm", Text, comment="Who of ours looks after the client"),
+    Column("first_at", BigInteger, comment="Second of the first thing known of the client"),
+    Column("kinds", Text, comment="Kinds of data ever seen of the client, with commas between"),
     Index("risks_due", "due_on", "client_id", postgresql_where=sql("due_on IS NOT NULL")),
     postgresql_with={"fillfactor": "50"},
 )
@@ -86,7 +92,16 @@ flags = Table(
     Column("raised_at", Instant, nullable=False),
     Column("cleared_at", Instant),
     Column("cleared_because", Text),
+    Column("points", Double),
+    Column("csm", Text, comment="Who looked after the client when it was raised"),
+    Column("due_at", Instant, comment="End of its horizon"),
+    Column("case_at", Instant, comment="When a case was opened for it"),
+    Column("outcome", Text, comment="`left`, `stayed`, `stayed_after_case`, `unknown`; null until the horizon is over"),
+    Column("outcome_at", Instant, comment="When the outcome was found, or last corrected"),
+    Column("left_at", Instant, comment="When the client left, if it did within the horizon"),
+    Column("left_by", Text, comment="`notice`, `mrr_zero`, `lapse`"),
     Index("flags_client", "client_id", "raised_at"),
+    Index("flags_raised", "raised_at", "flag_id", "episode"),
 )
 
 overrides = Table(
@@ -104,6 +119,8 @@ overrides = Table(
     Column("until", Instant, nullable=False),
     Column("ended_at", Instant),
     Column("ended_because", Text),
+    Column("ended_by", Text, comment="Who took it back, if a person did"),
+    Column("points", Double),
     Index("overrides_client", "client_id", "made_at"),
 )
 

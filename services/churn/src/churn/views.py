@@ -10,20 +10,24 @@ from common.contracts.churn import Assessed, Rule
 from common.contracts.fields import Identifier, UtcDatetime
 from pydantic import BaseModel, ConfigDict, Field
 
+from churn.repository.decisions import Kept
 from churn.repository.models import ModelRecord, Promotion
 from churn.repository.risks import Risk
+from churn.views_decisions import DataView, FlagOutcome
 
 SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 LONGEST_NOTE = 2000
 
 
 class FlagView(BaseModel):
-    """A flag that stands."""
+    """A flag that stands; `probability` (or `points`) is what it was raised at."""
 
     flag_id: UUID
     episode: int
     rule: Rule
     raised_at: datetime
+    probability: float | None = None
+    points: float | None = None
 
 
 class OverrideView(BaseModel):
@@ -36,6 +40,9 @@ class OverrideView(BaseModel):
     made_at: datetime
     until: datetime
     probability: float | None = None
+    points: float | None = None
+    withdrawn_by: str | None = None
+    """Who took it back; it ends with the assessment that follows."""
 
 
 class EndedView(BaseModel):
@@ -45,12 +52,31 @@ class EndedView(BaseModel):
     at: datetime | None = None
 
 
+class GroupView(BaseModel):
+    """All features of one reason code together: what they add to the margin (log-odds), or points of the scorecard."""
+
+    code: str
+    contribution: float
+
+
 class RiskView(Assessed):
-    """The data of `csl.churn.assessed.v1`, with the flag, its override, and how the client ended if it did."""
+    """The data of `csl.churn.assessed.v1`, with the flag, its override, and how the client ended if it did.
+
+    `base` and all `groups` add up to `margin`: the model's log-odds before calibration, or the scorecard's points.
+    """
 
     flag: FlagView | None = None
     override: OverrideView | None = None
     ended: EndedView | None = None
+    base: float | None = None
+    groups: tuple[GroupView, ...] = ()
+    margin: float | None = None
+
+
+class HistoryItem(Assessed):
+    """An assessment as it was made, with the flag that it raised and what became of that."""
+
+    raised: FlagOutcome | None = None
 
 
 class OverrideRequest(BaseModel):
@@ -77,6 +103,8 @@ class OverrideRecord(OverrideView):
     episode: int
     ended_at: datetime | None = None
     ended_because: str | None = None
+    ended_by: str | None = None
+    """Who took it back, if a person did."""
 
 
 class ModelView(BaseModel):
@@ -108,6 +136,8 @@ class ModelPage(BaseModel):
     refused: str | None = None
     """Why the promoted model is not in service, where it could not be loaded."""
     decisions: list[DecisionView]
+    data: DataView
+    """What there is to learn from, and what is still lacking for a model."""
 
 
 class DecisionView(BaseModel):
@@ -155,14 +185,30 @@ class RolledBack(BaseModel):
 
 def risk_view(row: Risk) -> RiskView:
     flag, made = row.watch.flag, row.watch.override
+    groups, base = _groups(row)
     return RiskView.model_validate(
         {
             **(row.last or {}),
             "flag": _plain(flag) if flag else None,
             "override": _plain(made) if made else None,
             "ended": row.ended,
+            "base": base,
+            "groups": groups,
+            "margin": round(base + sum(group.contribution for group in groups), 6) if base is not None else None,
         }
     )
+
+
+def _groups(row: Risk) -> tuple[list[GroupView], float | None]:
+    """All groups, the strongest first, and the base; none for a client last assessed before they were kept."""
+    if row.groups is None:
+        return [], None
+    ordered = sorted(row.groups["by"].items(), key=lambda item: (-abs(item[1]), item[0]))
+    return [GroupView(code=code, contribution=value) for code, value in ordered], float(row.groups["base"])
+
+
+def history_item(kept: Kept) -> HistoryItem:
+    return HistoryItem.model_validate({**kept.body, "raised": kept.raised})
 
 
 def model_view(record: ModelRecord, in_service: UUID | None) -> ModelView:

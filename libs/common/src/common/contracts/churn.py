@@ -12,6 +12,7 @@ from common.contracts.fields import (
     UUID,
     Boolean,
     Count,
+    Email,
     Fraction,
     Identifier,
     Number,
@@ -30,6 +31,32 @@ class Reason(Value):
     code: Annotated[Identifier, Field(examples=["sponsor_left"])]
     text: Annotated[Text, Field(examples=["the sponsor left on 12 Oct"])]
     contribution: Annotated[Number, Field(examples=[0.83])]
+    events: tuple[Identifier, ...] | None = None
+    """Ids of the client events that the sentence is made of, where they are single ones."""
+
+
+class Change(Value):
+    """A group whose contribution moved since the assessment before, in words as they hold now."""
+
+    code: Annotated[Identifier, Field(examples=["sponsor_left"])]
+    text: Annotated[Text, Field(examples=["the sponsor left on 12 Oct"])]
+    contribution: Annotated[Number, Field(examples=[0.83])]
+    """As it is now."""
+    change: Annotated[Number, Field(examples=[0.61])]
+    """Now less before; positive: it raises the risk more, or lowers it less."""
+
+
+class Ranking(Value):
+    """Where a client stood among all of its CSM when the riskiest of the week were named."""
+
+    csm: Email | None = None
+    """None: the clients without a CSM, who are ranked among each other."""
+    place: Annotated[Count, Field(examples=[2])]
+    named: Annotated[Count, Field(examples=[3])]
+    """How many are named a CSM and week at most."""
+    clients: Annotated[Count, Field(examples=[41])]
+    average: Annotated[Fraction, Field(examples=[0.031])]
+    """Mean probability of all clients at that moment: what nobody is named for."""
 
 
 class Risk(Data):
@@ -50,6 +77,10 @@ class Risk(Data):
     simulated: Boolean | None = None
     """True where the model was trained on simulated data: a demo's number, never a real one."""
     reasons: tuple[Reason, ...]
+    changes: tuple[Change, ...] | None = None
+    """What moved since the assessment before, most first; absent where that was by another model, or there is none."""
+    compared_to: UtcDatetime | None = None
+    """When that assessment was."""
     as_of: UtcDatetime
 
 
@@ -76,9 +107,15 @@ class FlagEvent(Risk):
 
 
 class FlagRaised(FlagEvent):
-    """A client is likely to leave."""
+    """A client is likely to leave (`threshold`), shows risk signs (`scorecard`), or is among the riskiest of its CSM
+    this week (`capacity`)."""
 
     TYPE: ClassVar[str] = "csl.churn.flag_raised.v1"
+    ranking: Ranking | None = None
+    """Of the capacity rule, when the week's riskiest are named."""
+    because: Annotated[Identifier, Field(examples=["expired"])] | None = None
+    """Why a flag that stood already is raised again: its override `expired`, was `withdrawn` or overtaken
+    (`risk_rose`), or a client that was named as one of the riskiest `reached_threshold`."""
 
 
 class FlagCleared(FlagEvent):
@@ -108,6 +145,8 @@ class OverrideEnded(OverrideEvent):
 
     TYPE: ClassVar[str] = "csl.churn.override_ended.v1"
     ended_because: Annotated[Identifier, Field(examples=["expired"])] | None = None
+    ended_by: Annotated[Identifier, Field(examples=["maya@ours.example"])] | None = None
+    """Who took it back, if a person did."""
 
 
 EVENTS: tuple[type[Data], ...] = (Assessed, FlagRaised, FlagCleared, FlagOverridden, OverrideEnded)

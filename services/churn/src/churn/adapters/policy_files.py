@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from churn.domain.features import BY_NAME
-from churn.domain.policy import OverrideRules, Policy, Scorecard, Sentences, Sign, placeholders
+from churn.domain.policy import Capacity, CoolDown, OverrideRules, Policy, Scorecard, Sentences, Sign, placeholders
 from churn.domain.reasons import CODES
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -20,6 +21,14 @@ class PolicyError(ValueError):
     """A configuration file breaks a rule; the text names file and field."""
 
 
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"there is no time zone {name}") from error
+    return name
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -28,7 +37,31 @@ class _Overrides(_Strict):
     max_days: Annotated[int, Field(ge=1, le=90)]
     min_note: Annotated[int, Field(ge=1)]
     rise_ends: Share
+    rise_points: Annotated[float, Field(gt=0)] = 15
     reason_codes: Annotated[dict[str, str], Field(min_length=1)]
+
+
+class _CoolDown(_Strict):
+    days: Annotated[int, Field(ge=0, le=365)] = 14
+    rise: Share = 0.1
+    points: Annotated[float, Field(gt=0)] = 15
+
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class _Capacity(_Strict):
+    per_csm: Annotated[int, Field(ge=0, le=1000)] = 3
+    weekday: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = "mon"
+    hour: Annotated[int, Field(ge=0, le=23)] = 7
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    min_lift: Annotated[float, Field(gt=1)] = 2.0
+    min_probability: Share = 0.3
+    weeks_out: Annotated[int, Field(ge=1, le=52)] = 2
+    falls_to: Share = 0.5
+
+    def rules(self) -> Capacity:
+        return Capacity(**{**self.model_dump(), "weekday": WEEKDAYS.index(self.weekday)})
 
 
 class _PolicyFile(_Strict):
@@ -40,7 +73,10 @@ class _PolicyFile(_Strict):
     reasons_raising: Annotated[int, Field(ge=1)]
     reasons_lowering: Annotated[int, Field(ge=0)]
     reason_floor: Annotated[float, Field(ge=0)]
+    not_leaving: frozenset[Annotated[str, AfterValidator(str.lower)]] = frozenset({"completed"})
     overrides: _Overrides
+    cool_down: _CoolDown = _CoolDown()
+    capacity: _Capacity = _Capacity()
 
     @model_validator(mode="after")
     def _hysteresis(self) -> _PolicyFile:
@@ -113,7 +149,7 @@ def load_policy(config_dir: Path) -> Policy:
     policy = _checked(_PolicyFile, folder / "policy.yaml", _yaml(folder / "policy.yaml"))
     card = _checked(_ScorecardFile, folder / "scorecard.yaml", _yaml(folder / "scorecard.yaml"))
     texts = _checked(_ReasonsFile, folder / "reasons.yaml", {"reasons": _yaml(folder / "reasons.yaml")})
-    values = policy.model_dump(exclude={"overrides"})
+    values = policy.model_dump(exclude={"overrides", "cool_down", "capacity"})
     return Policy(
         scorecard=Scorecard(
             version=card.version,
@@ -124,6 +160,8 @@ def load_policy(config_dir: Path) -> Policy:
         ),
         sentences={code: Sentences(tuple(s.raises), tuple(s.lowers), s.missing) for code, s in texts.reasons.items()},
         overrides=OverrideRules(**policy.overrides.model_dump()),
+        cool_down=CoolDown(**policy.cool_down.model_dump()),
+        capacity=policy.capacity.rules(),
         **values,
     )
 

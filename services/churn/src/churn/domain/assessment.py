@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from common.contracts.churn import Assessed, Reason, Rule
+from common.contracts.churn import Assessed, Change, Reason, Rule
 from common.contracts.health import Mode
 
 
@@ -41,6 +41,9 @@ class Assessment:
     base: float = 0.0
     groups: Mapping[str, float] | None = None
     mode: Mode = Mode.LIVE
+    changes: tuple[Change, ...] | None = None
+    compared_to: datetime | None = None
+    """The assessment before, if it was by the same model: what `changes` are since."""
 
     def risk(self) -> dict[str, Any]:
         """The fields that every event about a risk carries."""
@@ -56,7 +59,19 @@ class Assessment:
             "calibrated": self.calibrated,
             "simulated": self.simulated,
             "reasons": self.reasons,
+            "changes": self.changes,
+            "compared_to": self.compared_to,
             "as_of": self.as_of,
+        }
+
+    def kept_groups(self) -> dict[str, Any]:
+        """What the next assessment is compared with, and what a reader may check the sum of: `by`, `base`, `model`."""
+        by = {code: round(value, 6) for code, value in (self.groups or {}).items() if value}
+        return {
+            "by": by,
+            "base": round(self.base, 6),
+            "model": f"{self.model} {self.model_version}",
+            "as_of": self.as_of.isoformat(),
         }
 
     def event(self) -> Assessed:

@@ -28,6 +28,7 @@ def apply(state: State, name: str, data: Fact, at: int, event_id: str) -> State:
 
 def _profile(state: State, data: Fact, at: int, event_id: str) -> None:
     state.tier = data.get("tier") or state.tier
+    state.csm = data.get("csm_email") or state.csm
     state.segment = data.get("segment") or state.segment
     state.engagement = data.get("engagement") or state.engagement
     if data.get("test") is not None:

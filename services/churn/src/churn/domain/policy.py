@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Formatter
 
+from churn.domain.labels import Rules
+
 
 @dataclass(frozen=True, slots=True)
 class OverrideRules:
@@ -18,6 +20,39 @@ class OverrideRules:
     """Characters: a note is for those who read it in three months."""
     rise_ends: float = 0.15
     """An override ends early when the probability is this much above what it was when it was made."""
+    rise_points: float = 15
+    """The same for points of the scorecard."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoolDown:
+    """How long a client is left alone after its flag was cleared, unless it is worse than it was when it was raised."""
+
+    days: int = 14
+    rise: float = 0.1
+    """Above the probability when it was raised: then the cool-down does not hold."""
+    points: float = 15
+    """The same for points of the scorecard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The riskiest few of each CSM, named once a week: calibrated risk seldom reaches the threshold."""
+
+    per_csm: int = 3
+    """0: nobody is named."""
+    weekday: int = 0
+    """0 is Monday."""
+    hour: int = 7
+    timezone: str = "UTC"
+    min_lift: float = 2.0
+    """Times the mean probability of all clients that one must have to be named …"""
+    min_probability: float = 0.3
+    """… or this probability, whatever the mean."""
+    weeks_out: int = 2
+    """Namings in a row without the client after which its flag is cleared."""
+    falls_to: float = 0.5
+    """Share of the probability when it was named, below which its flag is cleared at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +112,22 @@ class Policy:
     scorecard: Scorecard
     sentences: Mapping[str, Sentences]
     overrides: OverrideRules
+    cool_down: CoolDown = CoolDown()
+    capacity: Capacity = Capacity()
     threshold: float = 0.6
     clear_below: float = 0.5
     horizon_days: int = 90
     min_tenure_days: int = 30
     grace_days: int = 30
     """How late a renewal may come before a contract that ran out counts as lapsed."""
+    not_leaving: frozenset[str] = frozenset({"completed"})
+    """Reasons of notices (lower case) by which a client goes without having left: all was done."""
     reasons_raising: int = 5
     reasons_lowering: int = 3
     reason_floor: float = field(default=0.05)
     """Contributions (log-odds) below this are not worth a sentence."""
+
+    @property
+    def rules(self) -> Rules:
+        """Who is assessed, and who counts as a leaver."""
+        return Rules(self.horizon_days, self.min_tenure_days, self.grace_days, self.not_leaving)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from common.contracts.churn import Reason
 
@@ -29,10 +30,21 @@ def explain(groups: Mapping[str, float], features: Sequence[float], view: View, 
 
 
 def _reason(code: str, value: float, features: Sequence[float], view: View, policy: Policy) -> Reason:
-    contribution = round(value, DIGITS)
+    said = sentence_of(code, value > 0, features, view, policy)
+    extra = {"events": said.events} if said.events else {}
+    return Reason(code=code, text=said.text, contribution=round(value, DIGITS), **extra)
+
+
+class Said(NamedTuple):
+    """A sentence, and the events that it is made of."""
+
+    text: str
+    events: tuple[str, ...] = ()
+
+
+def sentence_of(code: str, raising: bool, features: Sequence[float], view: View, policy: Policy) -> Said:
+    """How a group is said that raises the risk, or lowers it."""
     if all(math.isnan(features[column]) for column in _COLUMNS[code]):
-        return Reason(code=code, text=policy.sentences[code].missing, contribution=contribution)
+        return Said(policy.sentences[code].missing)
     facts = facts_of(code, view)
-    text = policy.sentences[code].say(facts.words, raising=value > 0)
-    extra = {"events": facts.events} if facts.events else {}
-    return Reason(code=code, text=text, contribution=contribution, **extra)
+    return Said(policy.sentences[code].say(facts.words, raising=raising), facts.events)

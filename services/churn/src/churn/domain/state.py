@@ -37,6 +37,8 @@ class State:
     pruned_day: int = 0
     test: bool = False
     tier: str | None = None
+    csm: str | None = None
+    """E-mail address of ours."""
     segment: str | None = None
     engagement: str | None = None
     handed_off: bool = False

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 from common.contracts.base import Data, Event
 from common.contracts.churn import FlagCleared, FlagRaised, OverrideEnded
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from churn.domain.assessment import Assessment
-from churn.domain.flags import Flag, Override
+from churn.domain.flags import REACHED, Flag, Override
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,14 @@ class Kept:
     as_of: datetime
     event_id: UUID
     body: Mapping[str, Any]
+    raised: Mapping[str, Any] | None = None
+    """The flag that it raised, with its outcome."""
+
+
+_HISTORY = (
+    "a.as_of, a.event_id, a.body, f.flag_id, f.episode, f.rule, f.outcome, f.left_at FROM assessments a"
+    " LEFT JOIN flags f ON (f.client_id, f.raised_at) = (a.client_id, a.as_of)"
+)
 
 
 async def add_assessments(session: AsyncSession, found: Sequence[tuple[Event[Any], Assessment]]) -> None:
@@ -65,7 +73,7 @@ async def history(
     limit: int,
 ) -> list[Kept]:
     """A client's assessments, newest first."""
-    conditions, values = ["client_id = :client_id"], {"client_id": client_id, "limit": limit}
+    conditions, values = ["a.client_id = :client_id"], {"client_id": client_id, "limit": limit}
     for name, sign, bound in (("since", ">=", since), ("until", "<", until)):
         if bound is not None:
             conditions.append(f"as_of {sign} :{name}")
@@ -74,20 +82,21 @@ async def history(
         conditions.append("(as_of, event_id) < (:before_at, :before_id)")
         values |= {"before_at": before[0], "before_id": before[1]}
     rows = await session.execute(
-        text(
-            f"SELECT as_of, event_id, body FROM assessments WHERE {' AND '.join(conditions)}"  # noqa: S608  (names above)
-            " ORDER BY as_of DESC, event_id DESC LIMIT :limit"
-        ),
+        text(f"SELECT {_HISTORY} WHERE {' AND '.join(conditions)} ORDER BY as_of DESC, event_id DESC LIMIT :limit"),
         values,
     )
-    return [Kept(row.as_of, row.event_id, row.body) for row in rows]
+    return [Kept(row.as_of, row.event_id, row.body, _flag_of(row) if row.flag_id else None) for row in rows]
 
 
-async def note(session: AsyncSession, decisions: Sequence[Data]) -> None:
+def _flag_of(row: Row[Any]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("flag_id", "episode", "rule", "outcome", "left_at")}
+
+
+async def note(session: AsyncSession, decisions: Sequence[Data], csms: Mapping[UUID, str | None]) -> None:
     """Keep the life of flags and the end of overrides beside the events that tell of them."""
     for said in decisions:
         if isinstance(said, FlagRaised):
-            await _raised(session, said)
+            await _raised(session, said, csms.get(said.client_id))
         elif isinstance(said, FlagCleared):
             await _execute(
                 session,
@@ -99,23 +108,37 @@ async def note(session: AsyncSession, decisions: Sequence[Data]) -> None:
         elif isinstance(said, OverrideEnded):
             await _execute(
                 session,
-                "UPDATE overrides SET ended_at = :at, ended_because = :because"
+                "UPDATE overrides SET ended_at = :at, ended_because = :because, ended_by = :by"
                 " WHERE flag_id = :flag_id AND episode = :episode AND ended_at IS NULL",
                 said,
                 because=said.ended_because,
+                by=said.ended_by,
             )
 
 
-async def _raised(session: AsyncSession, said: FlagRaised) -> None:
+async def _raised(session: AsyncSession, said: FlagRaised, csm: str | None) -> None:
+    """A flag that is raised again ends its episode before; a case that is open for that goes on."""
     await _execute(
         session,
-        "INSERT INTO flags (flag_id, episode, client_id, rule, model_version, probability, raised_at)"
-        " VALUES (:flag_id, :episode, :client_id, :rule, :model_version, :probability, :at) ON CONFLICT DO NOTHING",
+        "UPDATE flags SET cleared_at = :at, cleared_because = 'raised_again'"
+        " WHERE flag_id = :flag_id AND episode < :episode AND cleared_at IS NULL",
+        said,
+    )
+    await _execute(
+        session,
+        "INSERT INTO flags (flag_id, episode, client_id, rule, model_version, probability, points, csm, raised_at,"
+        " due_at, case_at) VALUES (:flag_id, :episode, :client_id, :rule, :model_version, :probability, :points, :csm,"
+        " :at, :due_at, CASE WHEN :goes_on THEN (SELECT case_at FROM flags WHERE flag_id = :flag_id"
+        " AND episode < :episode ORDER BY episode DESC LIMIT 1) END) ON CONFLICT DO NOTHING",
         said,
         client_id=said.client_id,
         rule=said.rule.value,
         model_version=said.model_version,
         probability=said.probability,
+        points=said.points,
+        csm=csm,
+        due_at=said.as_of + timedelta(days=said.horizon_days),
+        goes_on=said.because == REACHED,
     )
 
 
@@ -130,8 +153,8 @@ async def add_override(session: AsyncSession, client_id: UUID, flag: Flag, made:
     await session.execute(
         text(
             "INSERT INTO overrides (override_id, client_id, flag_id, episode, by, reason_code, note, probability,"
-            " made_at, until) VALUES (:override_id, :client_id, :flag_id, :episode, :by, :reason_code, :note,"
-            " :probability, :made_at, :until)"
+            " points, made_at, until) VALUES (:override_id, :client_id, :flag_id, :episode, :by, :reason_code, :note,"
+            " :probability, :points, :made_at, :until)"
         ),
         {
             "override_id": made.override_id,
@@ -142,6 +165,7 @@ async def add_override(session: AsyncSession, client_id: UUID, flag: Flag, made:
             "reason_code": made.reason_code,
             "note": made.note,
             "probability": made.probability,
+            "points": made.points,
             "made_at": made.made_at,
             "until": made.until,
         },
@@ -152,8 +176,8 @@ async def overrides_of(session: AsyncSession, client_id: UUID) -> list[Mapping[s
     """All overrides of a client's flags, newest first, with how they ended."""
     rows = await session.execute(
         text(
-            "SELECT override_id, flag_id, episode, by, reason_code, note, probability, made_at, until, ended_at,"
-            " ended_because FROM overrides WHERE client_id = :client_id ORDER BY made_at DESC"
+            "SELECT override_id, flag_id, episode, by, reason_code, note, probability, points, made_at, until,"
+            " ended_at, ended_because, ended_by FROM overrides WHERE client_id = :client_id ORDER BY made_at DESC"
         ),
         {"client_id": client_id},
     )

@@ -14,10 +14,14 @@ from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from churn.domain.flags import Flag, Override, Watch
+from churn.domain.capacity import Candidate
+from churn.domain.flags import Cooling, Flag, Override, Watch
 from churn.domain.health_track import KEPT_DAYS, HealthTrack
 
-_BRIEF = "client_id, due_on, live, baseline, importing_until, held, flag, override, episode, assessments, ended"
+_BRIEF = (
+    "client_id, due_on, live, baseline, importing_until, held, flag, override, episode, assessments, ended, quiet,"
+    " cooling, groups, csm, first_at, kinds"
+)
 _COLUMNS = f"{_BRIEF}, last"
 
 
@@ -34,6 +38,13 @@ class Risk:
     last: Mapping[str, Any] | None = None
     """The body of the last assessment. `claim_due` leaves it out, since a new one takes its place; `save` keeps it."""
     ended: Mapping[str, Any] | None = None
+    groups: Mapping[str, Any] | None = None
+    """Of the last assessment: `by` (all contributions by reason code), `base`, `model`, `as_of`."""
+    csm: str | None = None
+    first_at: int | None = None
+    """Second of the first thing known of the client."""
+    kinds: str | None = None
+    """Kinds of data ever seen of it, with commas between."""
 
     @property
     def client_id(self) -> UUID:
@@ -145,13 +156,17 @@ async def save(session: AsyncSession, risks: Sequence[Risk], *, assessed_at: dat
           due_on = u.due_on, live = u.live, baseline = u.baseline, held = u.held,
           importing_until = u.importing_until, flag = u.flag::jsonb, override = u.override::jsonb,
           episode = u.episode, assessments = u.assessments, last = coalesce(u.last::jsonb, r.last),
-          probability = CASE WHEN u.last IS NULL THEN r.probability ELSE u.probability END, ended = u.ended::jsonb
+          probability = CASE WHEN u.last IS NULL THEN r.probability ELSE u.probability END, ended = u.ended::jsonb,
+          quiet = u.quiet, cooling = u.cooling::jsonb, groups = u.groups::jsonb, csm = u.csm,
+          first_at = u.first_at, kinds = u.kinds
         FROM unnest(CAST(:ids AS uuid[]), CAST(:due AS date[]), CAST(:live AS bool[]), CAST(:baseline AS bool[]),
                     CAST(:held AS bool[]), CAST(:importing AS timestamptz[]), CAST(:flags AS text[]),
                     CAST(:overrides AS text[]), CAST(:episodes AS int[]), CAST(:assessments AS bigint[]),
-                    CAST(:probabilities AS float8[]), CAST(:lasts AS text[]), CAST(:ended AS text[]))
+                    CAST(:probabilities AS float8[]), CAST(:lasts AS text[]), CAST(:ended AS text[]),
+                    CAST(:quiet AS bool[]), CAST(:cooling AS text[]), CAST(:groups AS text[]), CAST(:csms AS text[]),
+                    CAST(:firsts AS bigint[]), CAST(:kinds AS text[]))
              AS u(client_id, due_on, live, baseline, held, importing_until, flag, override, episode, assessments,
-                  probability, last, ended)
+                  probability, last, ended, quiet, cooling, groups, csm, first_at, kinds)
         WHERE r.client_id = u.client_id
         """),
         {
@@ -169,8 +184,38 @@ async def save(session: AsyncSession, risks: Sequence[Risk], *, assessed_at: dat
             "probabilities": [r.last.get("probability") if r.last else None for r in rows],
             "lasts": [_json(r.last) for r in rows],
             "ended": [_json(r.ended) for r in rows],
+            "quiet": [r.watch.quiet for r in rows],
+            "cooling": [_json(r.watch.cooling) for r in rows],
+            "groups": [_json(r.groups) for r in rows],
+            "csms": [r.csm for r in rows],
+            "firsts": [r.first_at for r in rows],
+            "kinds": [r.kinds for r in rows],
         },
     )
+
+
+async def candidates(session: AsyncSession, now: datetime, rise: float) -> list[tuple[Candidate, Rule | None]]:
+    """Everybody with a calibrated probability who is a client now, and the rule of the flag that stands."""
+    rows = await session.execute(
+        text("""
+        SELECT client_id, csm, probability, flag->>'rule' AS rule,
+          quiet OR held OR override IS NOT NULL
+          OR (flag IS NULL AND coalesce(CAST(cooling->>'until' AS timestamptz) > :now
+              AND probability < CAST(cooling->>'probability' AS float8) + :rise, false)) AS set_aside
+        FROM risks WHERE probability IS NOT NULL AND ended IS NULL AND due_on IS NOT NULL
+        """),
+        {"now": now, "rise": rise},
+    )
+    return [
+        (Candidate(row.client_id, row.csm, row.probability, row.set_aside), Rule(row.rule) if row.rule else None)
+        for row in rows
+    ]
+
+
+async def named(session: AsyncSession) -> set[UUID]:
+    """Clients whose flag says that they are among the riskiest."""
+    rows = await session.execute(text("SELECT client_id FROM risks WHERE flag->>'rule' = 'capacity'"))
+    return set(rows.scalars())
 
 
 async def all_due(session: AsyncSession, today: date) -> int:
@@ -253,15 +298,41 @@ async def erase(session: AsyncSession, client_ids: Sequence[UUID]) -> None:
 
 
 def _risk(row: Row[Any]) -> Risk:
-    watch = Watch(row.client_id, _flag(row.flag), _override(row.override), row.episode, row.held)
-    return Risk(watch, row.due_on, row.live, row.baseline, row.importing_until, row.assessments, row.last, row.ended)
+    return Risk(
+        watch=Watch(
+            row.client_id,
+            _flag(row.flag),
+            _override(row.override),
+            row.episode,
+            row.held,
+            row.quiet,
+            _cooling(row.cooling),
+        ),
+        due_on=row.due_on,
+        live=row.live,
+        baseline=row.baseline,
+        importing_until=row.importing_until,
+        assessments=row.assessments,
+        last=row.last,
+        ended=row.ended,
+        groups=row.groups,
+        csm=row.csm,
+        first_at=row.first_at,
+        kinds=row.kinds,
+    )
 
 
 def _flag(value: Mapping[str, Any] | None) -> Flag | None:
     if value is None:
         return None
     return Flag(
-        UUID(value["flag_id"]), value["episode"], Rule(value["rule"]), datetime.fromisoformat(value["raised_at"])
+        UUID(value["flag_id"]),
+        value["episode"],
+        Rule(value["rule"]),
+        datetime.fromisoformat(value["raised_at"]),
+        value.get("probability"),
+        value.get("points"),
+        value.get("weeks_out", 0),
     )
 
 
@@ -276,6 +347,16 @@ def _override(value: Mapping[str, Any] | None) -> Override | None:
         until=datetime.fromisoformat(value["until"]),
         made_at=datetime.fromisoformat(value["made_at"]),
         probability=value["probability"],
+        points=value.get("points"),
+        withdrawn_by=value.get("withdrawn_by"),
+    )
+
+
+def _cooling(value: Mapping[str, Any] | None) -> Cooling | None:
+    if value is None:
+        return None
+    return Cooling(
+        datetime.fromisoformat(value["until"]), Rule(value["rule"]), value.get("probability"), value.get("points")
     )
 
 
