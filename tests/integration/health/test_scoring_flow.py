@@ -185,19 +185,27 @@ async def test_two_bands_in_one_instant_are_told_apart(health: HealthStack, clie
 async def test_a_client_that_a_live_tool_of_ours_is_silent_about_uses_less_and_is_not_unknown(health: HealthStack):
     ada, ben = uuid4(), uuid4()
     own = "product"  # ingest watches no rhythm of it
+
+    async def usage(client_id: UUID) -> tuple[float, bool]:
+        component = (await health.health(client_id))["components"][0]
+        assert component["name"] == "usage"
+        return component["score"], component["fresh"]
+
     for client_id in (ada, ben):
         history = [e.model_copy(update={"source": f"csl/ingest/{own}"}) for e in steady(60, client_id=client_id)]
         health.clock.set(max(health.clock.now(), day(59, 8)))
         await health.deliver(*history)
-    before = await health.health(ada)
-    assert (before["band"], before["stale_sources"]) == ("green", [])
+    before, fresh = await usage(ada)
+    assert fresh
     health.clock.set(day(62))
     await health.deliver(event(client.LoggedIn(), day(62), own, client_id=ben))
-    after = await health.health(ada)
-    assert (after["stale_sources"], after["confidence"]) == ([], before["confidence"])
-    assert after["score"] < before["score"]
-    health.clock.set(day(63, 1))
-    assert [(await health.health(each))["stale_sources"] for each in (ada, ben)] == [[own], [own]]
+    after, fresh = await usage(ada)
+    assert fresh
+    assert after < before
+    health.clock.set(day(63))
+    await health.deliver(event(client.PlanningDiscussed(), day(63), own, client_id=ben))
+    health.clock.set(day(63, 1))  # of use it told nothing since, whatever else it says
+    assert [(await usage(each))[1] for each in (ada, ben)] == [False, False]
 
 
 async def test_clients_follow_a_feed_that_fell_silent_in_the_very_second_of_its_deadline(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from common.contracts import client
-from health.domain.evaluate import AT_INTERVALS, Heard, deadlines, evaluate
+from health.domain.evaluate import AT_INTERVALS, Heard, deadlines, evaluate, tool
 from health.domain.facts.relationship import FORGOTTEN_AFTER
 from health.domain.fold import fold
 from health.domain.model import TOP
@@ -88,20 +88,20 @@ def test_a_silent_client_on_live_sources_falls_and_is_never_missing_data():
 
 
 def test_a_tool_without_a_rhythm_tells_of_use_daily_and_of_the_rest_at_intervals():
-    tool = [
+    sent = [
         registered(),
         event(client.LoggedIn(), day(1), "own-tool"),
         event(client.MilestoneCompleted(milestone="kickoff_meeting"), day(1), "own-tool"),
     ]
-    state = fold(sorted(tool, key=order))
+    state = fold(sorted(sent, key=order))
     since = seconds_of(day(1))
     assert deadlines(state, "usage", {}) == {"own-tool": since + DAY}
     assert deadlines(state, "outcome", {}) == {"own-tool": since + AT_INTERVALS}
     heard = {"own-tool": Heard(since + 3 * DAY, 7 * DAY)}  # once it has a rhythm, that counts
     assert deadlines(state, "usage", heard) == {"own-tool": since + 10 * DAY}
-    of_others = {"own-tool": Heard(since + 3 * DAY, 0)}  # it speaks, of other clients
+    of_others = {tool("own-tool", "usage"): Heard(since + 3 * DAY, 0)}  # it tells of use, by other clients
     assert deadlines(state, "usage", of_others) == {"own-tool": since + 4 * DAY}
-    assert deadlines(state, "outcome", of_others) == {"own-tool": since + 3 * DAY + AT_INTERVALS}
+    assert deadlines(state, "outcome", of_others) == {"own-tool": since + AT_INTERVALS}
 
 
 @BY_NAME

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from health import repository, signs_cases, signs_repository
 from health.domain.blast import Limits
-from health.domain.evaluate import Feeds
+from health.domain.evaluate import Feeds, tool
 from health.domain.fold import FAMILIES, FOLD
 from health.domain.moments import seconds_of
 from health.domain.state import ClientState
@@ -62,14 +62,15 @@ async def _earliest(session: AsyncSession, folded: Folded[ClientState], late: Se
 
 
 def _tools(events: Sequence[Event[Any]], feeds: Feeds) -> dict[str, datetime]:
-    """Sources that ingest watches no rhythm of, heard live a minute or more after what is noted of them."""
+    """Families of sources that ingest watches no rhythm of, heard live a minute or more after what is noted of them."""
     heard: dict[str, datetime] = {}
     for event in events:
-        if event.origin is Origin.LIVE and type(event.data) in FAMILIES:
-            source = event.source.rpartition("/")[2]
-            known = feeds.get(source)
-            if known is None or (not known.every and seconds_of(event.knowntime) >= known.last + TOOLS_NOTED_EVERY):
-                heard[source] = max(event.knowntime, heard.get(source, event.knowntime))
+        source, family = event.source.rpartition("/")[2], FAMILIES.get(type(event.data))
+        if event.origin is Origin.LIVE and family is not None and source not in feeds:
+            name = tool(source, family)
+            known = feeds.get(name)
+            if known is None or seconds_of(event.knowntime) >= known.last + TOOLS_NOTED_EVERY:
+                heard[name] = max(event.knowntime, heard.get(name, event.knowntime))
     return heard
 
 

@@ -217,14 +217,14 @@ async def hear(session: AsyncSession, heard: Sequence[tuple[str, datetime, int, 
 
 
 async def hear_tools(session: AsyncSession, heard: Mapping[str, datetime]) -> None:
-    """Note when tools of ours were last heard: source → receipt. What ingest says of a source goes first."""
+    """Note when tools of ours were last heard: `evaluate.tool` → receipt."""
     await session.execute(
         text("""
         INSERT INTO feeds AS f (source, last_received_at, every_seconds, silent, generation)
         SELECT source, last, 0, false, 0 FROM unnest(CAST(:sources AS text[]), CAST(:lasts AS timestamptz[]))
           AS u(source, last) ORDER BY source
         ON CONFLICT (source) DO UPDATE SET last_received_at = excluded.last_received_at
-        WHERE f.every_seconds = 0 AND f.last_received_at < excluded.last_received_at
+        WHERE f.last_received_at < excluded.last_received_at
         """),
         {"sources": list(heard), "lasts": list(heard.values())},
     )

@@ -28,7 +28,7 @@ from health import (
 )
 from health.definitions_repository import JOURNEY, MODEL, SIGNS
 from health.domain.blast import Limits
-from health.domain.evaluate import Evaluation, Feeds, deadlines, evaluate
+from health.domain.evaluate import Evaluation, Feeds, deadlines, evaluate, heard_of
 from health.domain.fold import FOLD
 from health.domain.moments import moment_of, seconds_of
 from health.domain.state import ClientState
@@ -78,8 +78,8 @@ def _shown(found: Known, result: Evaluation, feeds: Feeds) -> views.EvaluationVi
     for family, sources in found.state.feeds.items():
         for name, deadline in deadlines(found.state, family, feeds).items():
             until[name] = min(deadline, until.get(name, deadline))
-            last = max(sources[name][0], feeds[name].last if name in feeds else 0)
-            heard.append(last)
+            known = heard_of(feeds, name, family)
+            heard.append(max(sources[name][0], known.last if known else 0))
     return views.evaluation(
         found.client_id,
         result,

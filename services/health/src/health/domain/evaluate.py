@@ -21,13 +21,13 @@ AT_INTERVALS = 35 * DAY
 """What a tool of ours without a rhythm sends now and then (goals, approvals, milestones) is stale after so long.
 
 Whether it is silent or has nothing to tell cannot be known; of bare use there is something to tell every day. Both
-count from when the tool was last heard at all: a client that it tells nothing of, while it speaks, is quiet."""
+count from when the tool last brought that family of any client: one that it tells nothing of meanwhile is quiet."""
 
 
 class Heard(NamedTuple):
     """When a source was last heard at all (whatever the client), and how often it should be: in seconds.
 
-    `every` 0: a tool of ours, whose rhythm nobody told us.
+    `every` 0: a tool of ours, whose rhythm nobody told us; each family it brings is noted by itself.
     """
 
     last: int
@@ -35,6 +35,16 @@ class Heard(NamedTuple):
 
 
 Feeds = Mapping[str, Heard]
+
+
+def tool(source: str, family: str) -> str:
+    """Under which a family of a tool of ours is noted among the feeds; no source has a space in its name."""
+    return f"{source} {family}"
+
+
+def heard_of(feeds: Feeds, source: str, family: str) -> Heard | None:
+    """What is known of a source that brings a family, whatever the client."""
+    return feeds.get(source) or feeds.get(tool(source, family))
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +259,10 @@ def deadlines(state: ClientState, family: str, feeds: Feeds) -> dict[str, int]:
     sources = state.feeds[family]
     latest = max(entry[0] for entry in sources.values())
     current = {name: entry for name, entry in sources.items() if entry[0] > latest - SAME_SOURCE_DAYS * DAY}
-    live = {name: entry for name, entry in current.items() if name in feeds or entry[1]}
+    live = {name: entry for name, entry in current.items() if entry[1] or heard_of(feeds, name, family)}
     result = {}
     for name, (last, came_live) in (live or current).items():
-        heard = feeds.get(name)
+        heard = heard_of(feeds, name, family)
         since = last if heard is None else max(last, heard.last)
         if heard is not None and heard.every:
             result[name] = since + heard.every
