@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 from health.domain.evaluate import Evaluation, combine
 from health.domain.facts import At
-from health.domain.facts.relationship import FORGOTTEN_AFTER
+from health.domain.fold.people import FORGOTTEN_AFTER
 from health.domain.journey import Template, next_notice
 from health.domain.moments import DAY, HOUR
 from health.domain.signs import Policy, next_instant

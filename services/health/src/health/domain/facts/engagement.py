@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from health.domain.facts.fact import At, Fact, Measure, Params, counted, percent, shrunk_mean
-from health.domain.facts.relationship import FORGOTTEN_AFTER
+from health.domain.fold.people import FORGOTTEN_AFTER
 from health.domain.fold.remarks import week_of
 from health.domain.moments import DAY, HOUR
 from health.domain.state import ClientState

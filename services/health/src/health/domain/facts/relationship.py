@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from health.domain.facts.fact import At, Fact, Measure, Params, counted, own_normal, percent, shrunk_mean
+from health.domain.fold.people import FORGOTTEN_AFTER
 from health.domain.fold.remarks import MOOD_DAYS
 from health.domain.moments import HOUR
 from health.domain.state import ClientState
@@ -12,8 +13,6 @@ from health.domain.state import ClientState
 RATIO = 1000
 TEN = 100
 """Scale of figures from 0 to 10."""
-FORGOTTEN_AFTER = 30 * 24 * HOUR
-"""A question unanswered for so long is no longer waited for."""
 
 
 def nps(state: ClientState, at: At, params: Params) -> Measure | None:

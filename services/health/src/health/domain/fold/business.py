@@ -12,7 +12,7 @@ from health.domain.moments import seconds_of
 from health.domain.state import ClientState
 
 INVOICES = 48
-SUBSCRIPTIONS = 64
+SUBSCRIPTIONS = 200
 MRR_STEPS = 24
 MOVES = 8
 PAID = 12
@@ -84,7 +84,8 @@ def subscription_changed(state: ClientState, data: client.SubscriptionChanged, a
 
 
 def _pays(state: ClientState, subscription: str, currency: str, amount: int, at: Stamp) -> None:
-    put(state.subscriptions, subscription, [currency, amount], SUBSCRIPTIONS)
+    known = state.subscriptions
+    put(known, subscription, [currency, amount], SUBSCRIPTIONS, lambda name: known[name][1])  # ended ones go first
     total = mrr(state, currency)
     latest = next((e for e in reversed(state.mrr_log) if e[1] == currency), None)
     if latest is not None and latest[0] == at.day:  # of a day counts how it ended: what begins together is no growth
@@ -105,14 +106,20 @@ def expansion_requested(state: ClientState, data: client.ExpansionRequested, at:
 
 
 def invoice_issued(state: ClientState, data: client.InvoiceIssued, at: Stamp) -> None:
-    put(state.invoices, data.invoice_id, [data.due_on.toordinal(), at.mark], INVOICES)
+    _owes(state, data.invoice_id, data.due_on.toordinal(), at)
     state.marks["invoice"] = at.mark
 
 
 def invoice_overdue(state: ClientState, data: client.InvoiceOverdue, at: Stamp) -> None:
     if data.invoice_id not in state.invoices:
-        put(state.invoices, data.invoice_id, [at.day - (data.days or 0), at.mark], INVOICES)
+        _owes(state, data.invoice_id, at.day - (data.days or 0), at)
     state.marks["invoice"] = at.mark
+
+
+def _owes(state: ClientState, invoice: str, due: int, at: Stamp) -> None:
+    """Of very many unpaid ones those are kept that are due the longest."""
+    invoices = state.invoices
+    put(invoices, invoice, [due, at.mark], INVOICES, lambda known: -invoices[known][0])
 
 
 def invoice_paid(state: ClientState, data: client.InvoicePaid, at: Stamp) -> None:
@@ -157,7 +164,7 @@ def milestone_planned(state: ClientState, data: client.MilestonePlanned, at: Sta
     if known and known[3] not in {None, due}:  # planned again for another time: moved all the same
         moved += 1
     entry = [str(data.phase), data.owner_email, data.kpi, due, original, done, value, moved, at.mark, at.second]
-    put(state.milestones, data.milestone, entry, MILESTONES)
+    _plan(state, data.milestone, entry)
 
 
 def milestone_completed(state: ClientState, data: client.MilestoneCompleted, at: Stamp) -> None:
@@ -179,10 +186,16 @@ def milestone_rescheduled(state: ClientState, data: client.MilestoneRescheduled,
 def _milestone(state: ClientState, name: str, at: Stamp) -> list[Any]:
     """What is known of a milestone; a shipped one enters the state only when something happens to it."""
     if name not in state.milestones:
-        put(state.milestones, name, [None, None, None, None, None, None, None, 0, None, at.second], MILESTONES)
+        _plan(state, name, [None, None, None, None, None, None, None, 0, None, at.second])
     entry: list[Any] = state.milestones[name]
     entry[9] = at.second
     return entry
+
+
+def _plan(state: ClientState, name: str, entry: list[Any]) -> None:
+    """Of very many milestones those go first that were planned by name and are done; a hand-off was not."""
+    known = state.milestones
+    put(known, name, entry, MILESTONES, lambda one: (known[one][3] is None, known[one][5] is None))
 
 
 def import_finished(state: ClientState, data: client.ImportFinished, at: Stamp) -> None:

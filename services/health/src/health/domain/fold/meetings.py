@@ -25,9 +25,20 @@ def meeting_scheduled(state: ClientState, data: client.MeetingScheduled, at: Sta
         return
     known = state.meetings_planned.get(data.meeting_id)
     agenda = seconds_of(data.agenda_sent_at) if data.agenda_sent_at is not None else known[2] if known else None
-    put(state.meetings_planned, data.meeting_id, [str(data.kind), seconds_of(data.starts_at), agenda, at.mark], PLANNED)
+    _plan(state, data.meeting_id, [str(data.kind), seconds_of(data.starts_at), agenda, at.mark], at.second)
     if known is None:
         state.reached_out = at.day
+
+
+def _plan(state: ClientState, meeting: str, entry: Entry, now: int) -> None:
+    """Of a long series the next ones are kept; what is long past goes first."""
+    planned = state.meetings_planned
+
+    def worth(known: str) -> tuple[bool, int]:
+        starts: int = planned[known][1]
+        return (True, -starts) if starts >= now else (False, starts)
+
+    put(planned, meeting, entry, PLANNED, worth)
 
 
 def meeting_held(state: ClientState, data: client.MeetingHeld, at: Stamp) -> None:

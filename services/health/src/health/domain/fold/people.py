@@ -7,18 +7,21 @@ from typing import Any
 
 from common.contracts import client
 
-from health.domain.fold.remarks import heard_from, read, touched_by
+from health.domain.fold.remarks import KEY_ROLES, heard_from, read, touched_by
 from health.domain.fold.stamp import Stamp, keep_days, keep_last, put
+from health.domain.moments import DAY
 from health.domain.state import ACTIVITY_DAYS, LOG_LENGTH, ClientState, person
 
 CONTACTS = 64
 OPEN_TICKETS = 64
 THREADS = 24
-ANSWERS = 12
+ANSWERS = 50
+REPLIES = 30
 CHANGES = 8
 SURVEYS_SENT = 16
-KEY_ROLES = frozenset({"sponsor", "champion", "decision_maker"})
 CLOSED = frozenset({"solved", "closed", "resolved"})
+FORGOTTEN_AFTER = 30 * DAY
+"""A question unanswered for so long is no longer waited for."""
 
 
 def contact_added(state: ClientState, data: client.ContactAdded | client.ContactUpdated, at: Stamp) -> None:
@@ -42,7 +45,7 @@ def contact_left(state: ClientState, data: client.ContactLeft, at: Stamp) -> Non
         return
     state.marks["people"] = at.mark
     # Kept as gone: a client whose sponsor left has none, which is not the same as nobody told us of one.
-    put(state.contacts, who, role if role.startswith("gone ") else f"gone {role}", CONTACTS)
+    _keep(state, who, role if role.startswith("gone ") else f"gone {role}")
     state.spoke.pop(who, None)
     if role in KEY_ROLES:
         keep_last(state.contact_changes, [at.day, at.mark, 1], CHANGES)
@@ -55,22 +58,41 @@ def sponsor_changed(state: ClientState, data: client.SponsorChanged, at: Stamp) 
         if role == "sponsor":
             state.contacts[who] = "gone sponsor"
     if data.contact_before is not None:
-        put(state.contacts, person(data.contact_before), "gone sponsor", CONTACTS)
+        _keep(state, person(data.contact_before), "gone sponsor")
     if data.contact_after is not None:
-        put(state.contacts, person(data.contact_after), "sponsor", CONTACTS)
+        _keep(state, person(data.contact_after), "sponsor")
     keep_last(state.contact_changes, [at.day, at.mark, 1], CHANGES)
     state.sponsor_changed = [at.day, at.mark]
     state.marks["people"] = at.mark
 
 
 def _gives_role(state: ClientState, who: str, role: str, at: Stamp) -> None:
-    put(state.contacts, who, role, CONTACTS)
+    _keep(state, who, role)
     state.marks["people"] = at.mark
+
+
+def _keep(state: ClientState, who: str, role: str) -> None:
+    """A CRM may list hundreds: those that count are kept, then those of them that have left."""
+    contacts = state.contacts
+    put(
+        contacts,
+        who,
+        role,
+        CONTACTS,
+        lambda known: 2 * (contacts[known] in KEY_ROLES) + (contacts[known].removeprefix("gone ") in KEY_ROLES),
+    )
 
 
 def ticket_opened(state: ClientState, data: client.TicketOpened, at: Stamp) -> None:
     keep_days(state.tickets_opened, at.day, ACTIVITY_DAYS, LOG_LENGTH)
-    put(state.open_tickets, data.ticket_id, [str(data.priority), at.day, at.mark], OPEN_TICKETS)
+    tickets = state.open_tickets
+    put(
+        tickets,
+        data.ticket_id,
+        [str(data.priority), at.day, at.mark],
+        OPEN_TICKETS,
+        lambda known: tickets[known][0] == "urgent",
+    )
     state.marks["ticket"] = at.mark
     heard_from(state, data.contact_id, at)
     read(state, data.reading, at)
@@ -114,7 +136,17 @@ def message_exchanged(state: ClientState, data: client.MessageExchanged, at: Sta
     if data.expects_reply is not False:
         key = data.thread_id or data.message_id
         if key not in state.waiting:  # the first question counts, not our reminders
-            put(state.waiting, key, [at.second, at.mark], THREADS)
+            _wait(state, key, at)
+
+
+def _wait(state: ClientState, key: str, at: Stamp) -> None:
+    """Of very many questions the oldest are waited for: they say how long the client has been silent."""
+    waiting = state.waiting
+    if len(waiting) >= THREADS:
+        for given_up in [k for k, (asked, _) in waiting.items() if at.second - asked >= FORGOTTEN_AFTER]:
+            del waiting[given_up]
+    if len(waiting) < THREADS:
+        waiting[key] = [at.second, at.mark]
 
 
 def _answers(state: ClientState, data: client.MessageExchanged, at: Stamp) -> None:
@@ -127,7 +159,7 @@ def _answers(state: ClientState, data: client.MessageExchanged, at: Stamp) -> No
             return
         key = next(iter(state.waiting))
     asked = state.waiting.pop(key)
-    keep_last(state.replies, [at.day, max(0, at.second - asked[0]) // 60, at.mark], ANSWERS)
+    keep_last(state.replies, [at.day, max(0, at.second - asked[0]) // 60, at.mark], REPLIES)
 
 
 def survey_sent(state: ClientState, data: client.SurveySent, at: Stamp) -> None:

@@ -31,7 +31,8 @@ def usage_recorded(state: ClientState, data: client.UsageRecorded, at: Stamp) ->
     state.usage_end = add_daily(state.usage, state.usage_end, at.day, round(data.quantity * 100))
     feature = state.features.get(data.feature)
     if feature is None:
-        put(state.features, data.feature, [at.day, at.day], FEATURES)
+        features, key = state.features, state.profile.get("key_features") or ()
+        put(features, data.feature, [at.day, at.day], FEATURES, lambda name: (name in key, features[name][1]))
     else:
         feature[1] = at.day
     state.marks["usage"] = at.mark

@@ -16,6 +16,7 @@ WEEKS = 17
 MENTIONS = 8
 SPEAKERS = 64
 OURS = 16
+KEY_ROLES = frozenset({"sponsor", "champion", "decision_maker"})
 
 COMPETITOR, LEGAL, LEGAL_MINOR, PLANNING, FEEDBACK = "competitor", "legal", "legal_minor", "planning", "feedback"
 ORGANISATION, CONFLICT_RESOLVED = "organisation", "conflict_resolved"
@@ -39,14 +40,15 @@ def mention(state: ClientState, topic: str, at: Stamp) -> None:
 def heard_from(state: ClientState, contact_id: str | None, at: Stamp) -> None:
     """A person there spoke, wrote or met with us."""
     if contact_id is not None:
-        put(state.spoke, person(contact_id), at.day, SPEAKERS)
+        spoke, contacts = state.spoke, state.contacts
+        put(spoke, person(contact_id), at.day, SPEAKERS, lambda who: (contacts.get(who) in KEY_ROLES, spoke[who]))
         state.marks["heard"] = at.mark
 
 
 def touched_by(state: ClientState, email: str | None, at: Stamp) -> None:
     """One of us was in touch."""
     if email is not None:
-        put(state.ours, person(email.lower()), at.day, OURS)
+        put(state.ours, person(email.lower()), at.day, OURS, state.ours.__getitem__)
         state.marks["touch"] = at.mark
 
 

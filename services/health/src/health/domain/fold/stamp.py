@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from health.domain.state import Entry, Mark
@@ -29,10 +30,10 @@ def keep_days(days: list[int], day: int, window: int, most: int) -> None:
         days[:] = [d for d in days[-most:] if d > day - window]
 
 
-def put(mapping: dict[str, Any], key: str, value: Any, most: int) -> None:
-    """Set; a new key beyond `most` pushes out the one that came first."""
+def put(mapping: dict[str, Any], key: str, value: Any, most: int, worth: Callable[[str], Any] | None = None) -> None:
+    """Set; a new key beyond `most` pushes out the one of the least `worth`, of several the one that came first."""
     if key not in mapping and len(mapping) >= most:
-        del mapping[next(iter(mapping))]
+        del mapping[min(mapping, key=worth) if worth is not None else next(iter(mapping))]
     mapping[key] = value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from health.domain.facts.relationship import FORGOTTEN_AFTER
+from health.domain.fold.people import FORGOTTEN_AFTER
 from health.domain.fold.remarks import FEEDBACK
 from health.domain.moments import DAY, HOUR
 from health.domain.signs.sign import (

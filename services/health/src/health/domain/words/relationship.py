@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 from health.domain.facts.fact import counted, own_normal
-from health.domain.facts.relationship import FORGOTTEN_AFTER
+from health.domain.fold.people import FORGOTTEN_AFTER
 from health.domain.moments import DAY, HOUR
 from health.domain.state import Entry
 from health.domain.words.sight import Farewell, Sight, Teller, changed, listed, rounded, tenths
