@@ -35,6 +35,13 @@ async def test_one_without_owner_kpi_or_due_time_is_refused_with_the_field(inges
     assert answer.json()["errors"][0]["field"] == f"0.data.{missing}"
 
 
+async def test_blanks_are_no_kpi(ingest: Ingest) -> None:
+    await ingest.register()
+    answer = await plan(ingest, kpi="  ")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "0.data.kpi"
+
+
 async def test_a_configured_default_owner_fills_in(service_database: Callable[[str], str]) -> None:
     running = await start(await asyncio.to_thread(service_database, "ingest"), default_owner_email=DEFAULT)
     try:

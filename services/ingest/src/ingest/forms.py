@@ -158,13 +158,16 @@ def _body(body: type[client.ClientEvent], data: dict[str, Any], refs: tuple[Ref,
         data = {"expects_reply": True, **data}
     try:
         orjson.dumps(data)  # what every service keeps it with, unknown fields too
-        return body.model_validate(data)
+        said = body.model_validate(data)
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in ("data", *first["loc"]))
         raise Refused(str(first["msg"]), field=where) from invalid
     except (RecursionError, TypeError) as error:
         raise Refused("nested too deep, or a number of more than 64 bits", field="data") from error
+    if isinstance(said, client.MilestonePlanned) and not said.kpi.strip():
+        raise Refused("a milestone needs a KPI", field="data.kpi")
+    return said
 
 
 def _hints(said: client.ClientEvent) -> dict[str, str]:
