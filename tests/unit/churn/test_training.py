@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from churn import dataset, training
-from churn.adapters import evaluation, risk_model
+from churn.adapters import risk_model
 from churn.adapters.stored_model import BadModelError
 from churn.dataset import Table, Wish
 from churn.domain.features import NAMES
 from churn.domain.history import MICRO
 from churn.domain.moments import DAY, parse
-from churn.learning import fitting, windows
+from churn.learning import fitting, measuring, windows
 from churn.learning.windows import TooLittleError
 
 from tests.support.churn_population import WEEKS, lines
@@ -34,7 +34,7 @@ def trained(table: Table) -> training.Trained:
 def test_the_planted_signal_is_found_and_probabilities_mean_what_they_say(trained: training.Trained):
     metrics = trained.metrics
     assert metrics["auc"]["value"] > 0.75, metrics["auc"]
-    assert metrics["ece"]["value"] <= metrics["ece_noise_floor"] + 0.03
+    assert metrics["ece"]["value"] <= metrics["ece_noise_floor"]["value"] + 0.03
     assert metrics["above"]["0.6"]["precision"] > 0.6
     assert metrics["auc"]["low"] < metrics["auc"]["value"] < metrics["auc"]["high"]
 
@@ -47,7 +47,7 @@ def test_permuted_labels_give_nothing(table: Table):
         times = windows.chosen(permuted)
         learned = permuted.only(times.train(permuted, WISH.rules.horizon_days))
         test = permuted.only(times.test(permuted))
-        found.append(evaluation.auc(fitting.fit(learned)(test.features), test.left))
+        found.append(measuring.auc(fitting.fit(learned)(test.features), test.left))
     assert 0.42 < float(np.mean(found)) < 0.58, found
 
 
@@ -118,14 +118,3 @@ def test_the_card_says_what_it_is(trained: training.Trained):
     assert "Trained on simulated data" in trained.card
     assert trained.stored.sha256 in trained.card
     assert str(WEEKS) not in trained.card.splitlines()[0]
-
-
-def test_auc_agrees_with_scikit_learn():
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    rng = np.random.default_rng(3)
-    left = (rng.random(500) < 0.2).astype(float)
-    p = np.round(np.clip(0.2 + 0.2 * left + rng.normal(0, 0.2, 500), 0.01, 0.99), 2).astype(np.float64)
-    assert evaluation.auc(p, left) == pytest.approx(roc_auc_score(left, p))
-    smooth = p + rng.random(500) * 1e-6
-    assert evaluation.pr_auc(smooth, left) == pytest.approx(average_precision_score(left, smooth))

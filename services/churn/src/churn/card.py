@@ -33,7 +33,7 @@ def markdown(metrics: Mapping[str, Any], stored: StoredModel, *, trained_on: str
             " Intervals: 95 %, drawing clients with replacement."
         ),
         _figures(metrics),
-        f"Perfectly calibrated probabilities would show an ECE of {metrics['ece_noise_floor']} on as many rows.",
+        f"Perfectly calibrated probabilities would show an ECE of {metrics['ece_noise_floor']['value']} on as many rows.",
         "## What it said and what came",
         _reliability(metrics),
         "## What thresholds would have flagged",
@@ -80,7 +80,7 @@ def _data(metrics: Mapping[str, Any], wish: Wish) -> str:
                 f"- fitted to {rows['fit']} rows ({leavers['fit']} leavers) until {_day(metrics['fit_until'])},"
                 f" tested on {rows['test']} rows ({leavers['test']} leavers) from {_day(metrics['test_from'])}"
             ),
-            f"- base rate of the test: {metrics['base_rate']:.1%}",
+            f"- base rate of the test: {metrics['base_rate']['value']:.1%}",
         ]
     )
 
@@ -95,7 +95,7 @@ def _figures(metrics: Mapping[str, Any]) -> str:
 
 def _reliability(metrics: Mapping[str, Any]) -> str:
     lines = ["| rows | said | came |", "|---|---|---|"]
-    lines += [f"| {b['n']} | {b['said']:.1%} | {b['came']:.1%} |" for b in metrics["reliability"]]
+    lines += [f"| {b['n']} | {b['said']:.1%} | {b['came']:.1%} |" for b in metrics["curves"]["reliability"]]
     return "\n".join(lines)
 
 

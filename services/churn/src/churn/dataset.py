@@ -15,16 +15,20 @@ from churn.adapters import event_file
 from churn.adapters.calibration import Floats
 from churn.adapters.event_file import Identities, Lines, Words
 from churn.domain.columns import Column
-from churn.domain.features import COLUMNS, NAMES
-from churn.domain.history import MICRO, Happened, Scored, grid, in_order, rows
+from churn.domain.features import COLUMNS, NAMES, extract
+from churn.domain.history import MICRO, Happened, Row, Scored, eligible, grid, in_order, rows, walk_of
 from churn.domain.labels import Rules
 from churn.domain.moments import DAY
+from churn.learning import guards
 
 WORKERS = 2
 GRID_DAYS = 7
 
-Replay = Callable[[Mapping[str, Sequence[Happened]]], Mapping[str, Iterable[Scored]]]
-"""Works out the health scores of clients from their events, where no file of scores is given."""
+GUARDED = 8
+"""So many clients of each process are worked out again with another future."""
+
+Replay = Callable[[str, Sequence[Happened], int], Iterable[Scored]]
+"""Works out a client's health scores from its events up to a second, where no file of scores is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,10 @@ class Table:
     """By row the second from which its label is known; None: a horizon after its moment."""
     left_at: NDArray[np.int64] | None = None
     """By row the second at which a leaver left, 0 for who stayed."""
+    groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    """`segment` and `tier` by row, as known at its moment; empty where not known."""
+    moments_are_times: bool = True
+    """False for a table without time, whose moments are all alike."""
 
     def __len__(self) -> int:
         return len(self.left)
@@ -96,6 +104,8 @@ class Table:
             self.columns,
             known_at=None if self.known_at is None else self.known_at[chosen],
             left_at=None if self.left_at is None else self.left_at[chosen],
+            groups={kind: names[chosen] for kind, names in self.groups.items()},
+            moments_are_times=self.moments_are_times,
         )
 
     def fingerprint(self) -> str:
@@ -136,43 +146,48 @@ def _part(part: int) -> Table:
     who = event_file.identities(lines)
     found = event_file.read(lines, who, part=part, parts=wish.workers, until=wish.until, words=words)
     known = event_file.read(score_lines, who, part=part, parts=wish.workers, until=wish.until)
-    clients = {key: in_order(events) for key, events in sorted(found.clients.items())}
-    scores: Mapping[str, Iterable[Scored]] = {**found.scores, **known.scores}
-    until = wish.until if wish.until is not None else found.newest
-    if replay is not None and not scores:
-        last = wish.last_moment(until // MICRO) * MICRO
-        scores = replay({key: [e for e in events if e.known <= last] for key, events in clients.items()})
-    return _table(_families(clients, who), scores, found, wish, until // MICRO)
+    clients = _families({key: in_order(events) for key, events in sorted(found.clients.items())}, who)
+    found.clients.clear()
+    until = (wish.until if wish.until is not None else found.newest) // MICRO
+    health = _Health({**found.scores, **known.scores}, replay, wish.last_moment(until))
+    return _table(clients, health, found, wish, until)
 
 
-def _table(
-    clients: Mapping[str, Sequence[Happened]],
-    scores: Mapping[str, Iterable[Scored]],
-    found: Lines,
-    wish: Wish,
-    known_until: int,
-) -> Table:
+@dataclass(frozen=True, slots=True)
+class _Health:
+    """Scores of clients: those of the files, else worked out client by client, so that they need not be kept."""
+
+    given: Mapping[str, Sequence[Scored]]
+    replay: Replay | None
+    last: int
+
+    def of(self, key: str, events: Sequence[Happened], until: int | None = None) -> list[Scored]:
+        if self.given or self.replay is None:
+            return list(self.given.get(key, ()))
+        until = self.last if until is None else until
+        return list(self.replay(key, [e for e in events if e.known <= until * MICRO], until))
+
+
+def _table(clients: dict[str, list[Happened]], health: _Health, found: Lines, wish: Wish, known_until: int) -> Table:
     names: list[str] = []
-    moments: list[int] = []
-    known_at: list[int] = []
-    left_at: list[int] = []
-    labels: list[int] = []
-    features: list[list[float]] = []
+    told: list[Row] = []
+    features: list[NDArray[np.float64]] = []
     number = 0
-    for key, events in clients.items():
-        mine = list(scores.get(key, ()))
-        number += len(mine)
-        for row in rows(events, mine, wish.moments(events[0].time // MICRO, known_until), known_until, wish.rules):
-            names.append(key)
-            moments.append(row.moment)
-            known_at.append(row.known_at)
-            left_at.append(row.left_at)
-            labels.append(row.label)
-            features.append(row.features)
+    guarded = set(list(clients)[:: max(1, len(clients) // GUARDED)][:GUARDED])
+    for key in list(clients):
+        events = clients.pop(key)
+        scores = health.of(key, events)
+        number += len(scores)
+        mine = rows(events, scores, wish.moments(events[0].time // MICRO, known_until), known_until, wish.rules)
+        if key in guarded:
+            guards.no_look_ahead(key, events, [row.moment for row in mine], _again(health, wish.rules), NAMES)
+        names += [key] * len(mine)
+        features += [np.array(row.features) for row in mine]
+        told += [row._replace(features=[]) for row in mine]
     return Table(
         clients=np.array(names, dtype=np.str_),
-        moments=np.array(moments, dtype=np.int64),
-        left=np.array(labels, dtype=np.float64),
+        moments=np.array([row.moment for row in told], dtype=np.int64),
+        left=np.array([row.label for row in told], dtype=np.float64),
         features=np.array(features, dtype=np.float64).reshape(-1, len(NAMES)),
         lines=found.read,
         refused=found.refused,
@@ -180,9 +195,23 @@ def _table(
         sources=frozenset(found.sources),
         scores=number,
         known_until=known_until,
-        known_at=np.array(known_at, dtype=np.int64),
-        left_at=np.array(left_at, dtype=np.int64),
+        known_at=np.array([row.known_at for row in told], dtype=np.int64),
+        left_at=np.array([row.left_at for row in told], dtype=np.int64),
+        groups={
+            "segment": np.array([row.segment for row in told], dtype=np.str_),
+            "tier": np.array([row.tier for row in told], dtype=np.str_),
+        },
     )
+
+
+def _again(health: _Health, rules: Rules) -> guards.Features:
+    """A client's features from whatever events, health scores included."""
+
+    def features(key: str, events: Sequence[Happened], moment: int) -> list[float] | None:
+        state, track = walk_of(events, health.of(key, events, moment)).to(moment)
+        return extract(state, track, moment) if eligible(state, moment, rules) else None
+
+    return features
 
 
 def _families(clients: Mapping[str, list[Happened]], who: Identities) -> dict[str, list[Happened]]:
@@ -223,4 +252,5 @@ def _joined(parts: Sequence[Table]) -> Table:
         known_until=max(p.known_until for p in parts),
         known_at=np.concatenate([p.known_at for p in parts if p.known_at is not None])[order],
         left_at=np.concatenate([p.left_at for p in parts if p.left_at is not None])[order],
+        groups={kind: np.concatenate([p.groups[kind] for p in parts])[order] for kind in ("segment", "tier")},
     )

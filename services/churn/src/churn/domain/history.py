@@ -48,6 +48,8 @@ class Row(NamedTuple):
     features: list[float]
     known_at: int = 0
     left_at: int = 0
+    segment: str = ""
+    tier: str = ""
 
 
 def in_order(events: Iterable[Happened]) -> list[Happened]:
@@ -73,7 +75,9 @@ def rows(
             continue
         horizon = moment + rules.horizon_days * DAY
         known_at = max([found.known_at, *(known for time, known in told_late if time <= horizon)])
-        result.append(Row(moment, found.left, extract(state, track, moment), known_at, found.left_at))
+        features = extract(state, track, moment)
+        groups = state.segment or "", state.tier or ""
+        result.append(Row(moment, found.left, features, known_at, found.left_at, *groups))
     return result
 
 

@@ -44,7 +44,6 @@ def trees(settings: TreeSettings) -> Fit:
 SINGLE: Mapping[str, Fit] = {
     "logistic": line,
     "xgboost depth 4": trees(TreeSettings()),
-    "xgboost depth 3, heavy leaves": trees(TreeSettings(depth=3, least_weight=30, rounds=200)),
     "xgboost depth 2": trees(TreeSettings(depth=2, rounds=200, eta=0.08)),
 }
 MEANS = tuple((name, "logistic") for name in SINGLE if name != "logistic")
@@ -66,16 +65,13 @@ class Fitted:
         return self.calibrate(self.scorer.margins(rows))
 
 
-def fit(table: Table, *, candidates: Mapping[str, Fit] = SINGLE) -> Fitted:
-    """Choose, calibrate and fit. Raises TooLittleError."""
-    if table.leavers < ENOUGH_LEAVERS:
-        raise TooLittleError(
-            f"only {table.leavers} clients left within the horizon of a moment whose outcome is known; "
-            f"{ENOUGH_LEAVERS} are needed, until then the scorecard speaks"
-        )
+def fit(table: Table, *, candidates: Mapping[str, Fit] = SINGLE, name: str | None = None) -> Fitted:
+    """Choose, calibrate and fit; with a `name` that candidate is taken. Raises TooLittleError."""
+    if name is None:
+        enough(table)
     unseen = _margins_of_unseen(table, candidates)
     compared = {name: _log_loss(margins, table.left) for name, margins in unseen.items()}
-    name = min(compared, key=lambda one: (compared[one], one))
+    name = name or min(compared, key=lambda one: (compared[one], one))
     recent = last_part(table)
     if len(set(table.clients[recent & (table.left > 0)])) < FEWEST_TO_CALIBRATE:
         raise TooLittleError(f"fewer than {FEWEST_TO_CALIBRATE} clients left in the last part of the training window")
@@ -83,6 +79,20 @@ def fit(table: Table, *, candidates: Mapping[str, Fit] = SINGLE) -> Fitted:
     parts = tuple(candidates[part](table) for part in name.split(" + "))
     chosen: Scorer = parts[0] if len(parts) == 1 else Mean(parts)
     return Fitted(chosen, calibrated, name, compared)
+
+
+def enough(table: Table) -> None:
+    """Raises TooLittleError where a model would learn single clients by heart."""
+    if table.leavers < ENOUGH_LEAVERS:
+        raise TooLittleError(
+            f"only {table.leavers} clients left within the horizon of a moment that can be learned from; "
+            f"{ENOUGH_LEAVERS} are needed, until then the scorecard speaks"
+        )
+
+
+def fit_named(table: Table, name: str) -> Fitted:
+    """The same without a choice: the candidate of that name. Raises TooLittleError."""
+    return fit(table, candidates={part: SINGLE[part] for part in name.split(" + ")}, name=name)
 
 
 def folds(clients: NDArray[np.str_], number: int) -> NDArray[np.int64]:

@@ -63,6 +63,16 @@ def chosen(
     return found
 
 
+def rolling(table: Table, origins: int) -> list[Windows]:
+    """One test after the other over the second half of the moments. Raises TooLittleError with fewer moments."""
+    moments = np.unique(table.moments)
+    later = moments[len(moments) // 2 :]
+    if len(later) < origins:
+        raise TooLittleError(f"{len(moments)} moments are too few for {origins} origins")
+    parts = np.array_split(later, origins)
+    return [Windows(int(part[0]), int(part[0]), int(part[-1])) for part in parts]
+
+
 def last_part(table: Table, share: float = CALIBRATION_SHARE) -> NDArray[np.bool_]:
     """The rows of the last moments."""
     return np.asarray(table.moments >= _begins(table, share))
