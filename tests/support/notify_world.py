@@ -112,6 +112,12 @@ def scorecard_flag(client_id: UUID, **more: Any) -> churn.FlagRaised:
     return flag_raised(client_id, **{**said, **more})
 
 
+def capacity_flag(client_id: UUID, **more: Any) -> churn.FlagRaised:
+    """The client is among the riskiest of its CSM this week."""
+    ranking = {"csm": MAYA, "place": 2, "named": 3, "clients": 41, "average": 0.031}
+    return flag_raised(client_id, **{"rule": "capacity", "probability": 0.1431, "ranking": ranking, **more})
+
+
 def case(client_id: UUID, **more: Any) -> dict[str, Any]:
     return {
         "case_id": UUID(int=7),

@@ -35,6 +35,7 @@ BODIES = {
     "band_changed": world.band_changed(CLIENT),
     "flag_raised": world.flag_raised(CLIENT),
     "scorecard": world.scorecard_flag(CLIENT),
+    "among_riskiest": world.capacity_flag(CLIENT),
     "case_opened": world.case_opened(CLIENT),
     "case_assigned": world.case_assigned(CLIENT, MAYA, world.SAM),
     "step_due": world.step_due(CLIENT),
@@ -94,6 +95,39 @@ def test_a_calibrated_risk_is_a_percentage_with_its_threshold() -> None:
     assert message.why == ("Logins fell from 34 to 9 a week since 3 Feb", "The sponsor left on 12 Feb")
     assert message.against == ("Every invoice was paid on time",)
     assert message.notes == ()
+
+
+def test_one_of_the_riskiest_is_not_said_to_be_likely_to_leave() -> None:
+    message = worded(world.capacity_flag(CLIENT))
+    assert message.title == "Northwind Labs is among the 3 riskiest of your clients this week: 14% within 90 days"
+    assert message.changed[0] == ("Place 2 of 41 by risk; the average of all clients is 3.1%. Most who are named stay.")
+    nobodys = {"place": 1, "named": 1, "clients": 4, "average": 0.12}
+    message = worded(world.capacity_flag(CLIENT, ranking=nobodys, episode=3))
+    assert message.title.startswith("Northwind Labs is among the riskiest of clients without a CSM this week: ")
+    assert message.changed == (
+        "Place 1 of 4 by risk; the average of all clients is 12%. Most who are named stay.",
+        "This is flag 3 of this client.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("because", "words"),
+    [
+        ("expired", "has run out"),
+        ("withdrawn", "was taken back"),
+        ("risk_rose", "ended early"),
+        ("reached_threshold", "has reached the threshold"),
+    ],
+)
+def test_a_flag_that_is_raised_again_says_why(because: str, words: str) -> None:
+    message = worded(world.flag_raised(CLIENT, because=because, episode=2))
+    assert message.title.startswith("Northwind Labs is likely to leave")
+    assert words in message.changed[1]
+
+
+def test_a_named_client_whose_override_ended_is_not_ranked_anew() -> None:
+    message = worded(world.capacity_flag(CLIENT, ranking=None, because="expired", episode=2))
+    assert message.title == "Northwind Labs is still one of your riskier clients: 14% within 90 days"
 
 
 def test_a_milestone_that_was_moved_says_so_and_when_it_was_due_at_first() -> None:

@@ -52,6 +52,7 @@ def rule_of(policy: Policy, body: object, **how: object) -> str | None:
         (world.band_changed(CLIENT, model="onboarding", cause="model"), None),
         (world.flag_raised(CLIENT), "likely_churn"),
         (world.scorecard_flag(CLIENT), "risk_signs"),
+        (world.capacity_flag(CLIENT), "among_riskiest"),
         (world.case_opened(CLIENT), "case_opened"),
         (world.case_assigned(CLIENT, world.MAYA, world.SAM), "case_assigned"),
         (world.step_due(CLIENT, notice="assigned"), "step_assigned"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from common.clock import Clock
 from common.db import Database
 from common.http import create_app
@@ -50,10 +52,6 @@ def wire(settings: Settings, database: Database, clock: Clock) -> Service:
     )
     app.state.policy = policy
     shown = app.state.registry = Registry()  # the API may run without a worker in its process
-
-    async def prepare_api() -> None:
-        await shown.prepare(database)
-
     return Service(
         name="churn",
         settings=settings,
@@ -68,7 +66,7 @@ def wire(settings: Settings, database: Database, clock: Clock) -> Service:
             Periodic("scoreboard", SCORE_EVERY, Scoreboard(policy.horizon_days).run),
             Periodic("plan_naming", PLAN_EVERY, naming.plan),
         ],
-        api_work=[prepare_api],
+        api_work=[partial(shown.prepare, database)],
         worker_work=[assessing.run],
     )
 

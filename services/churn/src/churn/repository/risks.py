@@ -169,29 +169,33 @@ async def save(session: AsyncSession, risks: Sequence[Risk], *, assessed_at: dat
                   probability, last, ended, quiet, cooling, groups, csm, first_at, kinds)
         WHERE r.client_id = u.client_id
         """),
-        {
-            "assessed_at": assessed_at,
-            "ids": [r.client_id for r in rows],
-            "due": [r.due_on for r in rows],
-            "live": [r.live for r in rows],
-            "baseline": [r.baseline for r in rows],
-            "held": [r.watch.held for r in rows],
-            "importing": [r.importing_until for r in rows],
-            "flags": [_json(r.watch.flag) for r in rows],
-            "overrides": [_json(r.watch.override) for r in rows],
-            "episodes": [r.watch.episode for r in rows],
-            "assessments": [r.assessments for r in rows],
-            "probabilities": [r.last.get("probability") if r.last else None for r in rows],
-            "lasts": [_json(r.last) for r in rows],
-            "ended": [_json(r.ended) for r in rows],
-            "quiet": [r.watch.quiet for r in rows],
-            "cooling": [_json(r.watch.cooling) for r in rows],
-            "groups": [_json(r.groups) for r in rows],
-            "csms": [r.csm for r in rows],
-            "firsts": [r.first_at for r in rows],
-            "kinds": [r.kinds for r in rows],
-        },
+        {"assessed_at": assessed_at, **_values(rows)},
     )
+
+
+def _values(rows: Sequence[Risk]) -> dict[str, Any]:
+    """The columns that `save` writes, as arrays."""
+    return {
+        "ids": [r.client_id for r in rows],
+        "due": [r.due_on for r in rows],
+        "live": [r.live for r in rows],
+        "baseline": [r.baseline for r in rows],
+        "held": [r.watch.held for r in rows],
+        "importing": [r.importing_until for r in rows],
+        "flags": [_json(r.watch.flag) for r in rows],
+        "overrides": [_json(r.watch.override) for r in rows],
+        "episodes": [r.watch.episode for r in rows],
+        "assessments": [r.assessments for r in rows],
+        "probabilities": [r.last.get("probability") if r.last else None for r in rows],
+        "lasts": [_json(r.last) for r in rows],
+        "ended": [_json(r.ended) for r in rows],
+        "quiet": [r.watch.quiet for r in rows],
+        "cooling": [_json(r.watch.cooling) for r in rows],
+        "groups": [_json(r.groups) for r in rows],
+        "csms": [r.csm for r in rows],
+        "firsts": [r.first_at for r in rows],
+        "kinds": [r.kinds for r in rows],
+    }
 
 
 async def candidates(session: AsyncSession, now: datetime, rise: float) -> list[tuple[Candidate, Rule | None]]:

@@ -10,7 +10,7 @@ from notify.domain.attempt import NotSent, Sent
 
 GROUP = "client_success_loop"
 BANDS = ("green", "amber", "red", "healthy", "stable", "at_risk", "critical", "unknown")
-FLAGS = ("none", "likely_churn", "risk_signs", "overridden")
+FLAGS = ("none", "likely_churn", "risk_signs", "among_riskiest", "overridden")
 
 
 def _options(values: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -49,28 +49,35 @@ PATIENCE_DEFAULT = 10.0
 """Seconds after a 429 without Retry-After: HubSpot's burst window."""
 
 
+UNPREPARED = ("PROPERTY_DOESNT_EXIST", "INVALID_OPTION")
+"""What HubSpot says where a property, or a choice that a later release added to one, is not there."""
+
+
 class HubSpot:
     """Writes company properties; makes them first where the portal does not know them."""
 
-    def __init__(self, *, base_url: str, token: str, timeout: float) -> None:
+    def __init__(
+        self, *, base_url: str, token: str, timeout: float, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         self._client = httpx.AsyncClient(
             base_url=base_url.rstrip("/"),
             headers={"Authorization": f"Bearer {token}"},
             timeout=timeout,
+            transport=transport,
         )
 
     async def write(self, company_id: str, properties: dict[str, str]) -> Sent:
         """Raises NotSent."""
         path = f"/crm/v3/objects/companies/{company_id}"
         answer = await self._send("PATCH", path, {"properties": properties})
-        if answer.status_code == 400 and "PROPERTY_DOESNT_EXIST" in answer.text:
+        if answer.status_code == 400 and any(word in answer.text for word in UNPREPARED):
             await self.create_properties()
             answer = await self._send("PATCH", path, {"properties": properties})
         check(answer)
         return Sent({"company_id": company_id})
 
     async def create_properties(self) -> None:
-        """Group and properties; those that exist already stay as they are."""
+        """Group and properties; of those that exist already only the choices of the flag are brought up to date."""
         group = {"name": GROUP, "label": "Client Success Loop", "displayOrder": -1}
         made = await self._send("POST", "/crm/v3/properties/companies/groups", group)
         if made.status_code != 409:
@@ -78,6 +85,9 @@ class HubSpot:
         created = await self._send("POST", "/crm/v3/properties/companies/batch/create", {"inputs": list(PROPERTIES)})
         if created.status_code != 409:
             check(created)
+            return
+        path = "/crm/v3/properties/companies/csl_churn_flag"
+        check(await self._send("PATCH", path, {"options": _options(FLAGS)}))
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -41,7 +41,7 @@ class Status:
     risk_kind: str | None = None
     """probability, or signs while uncalibrated."""
     flag: str = "none"
-    """none, likely_churn, risk_signs, overridden"""
+    """none, likely_churn, risk_signs, among_riskiest, overridden"""
     reasons: str | None = None
     simulated: bool = False
     risk_as_of: str | None = None
@@ -93,6 +93,8 @@ def _with_health(status: Status, data: health.Evaluation, order: tuple[str, ...]
 def _with_risk(status: Status, data: churn.Risk, order: tuple[str, ...]) -> Status:
     calibrated = data.calibrated and data.probability is not None
     raised = "likely_churn" if calibrated else "risk_signs"
+    if isinstance(data, churn.FlagEvent) and data.rule is churn.Rule.CAPACITY:
+        raised = "among_riskiest"
     flags: Mapping[type[Data], str] = {
         churn.FlagRaised: raised,
         churn.OverrideEnded: raised,

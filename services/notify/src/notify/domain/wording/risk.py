@@ -12,8 +12,19 @@ AGAINST_SHOWN = 2
 UNCALIBRATED = "These are risk signs counted by a scorecard, not a calibrated probability."
 
 
+AGAIN = {
+    "expired": "The override of this flag has run out, and the risk lasts.",
+    "withdrawn": "The override of this flag was taken back, and the risk lasts.",
+    "risk_rose": "The override of this flag has ended early: the risk has risen well above what it was.",
+    "reached_threshold": "It was named as one of the riskiest of its CSM; now its risk has reached the threshold.",
+}
+"""Why a flag that stood already is raised again."""
+
+
 def flag_raised(data: churn.FlagRaised, context: Context) -> Message:
-    if data.probability is not None and data.calibrated:
+    if data.rule is churn.Rule.CAPACITY:
+        title, changed = _among_riskiest(data, context)
+    elif data.probability is not None and data.calibrated:
         title = f"{name_of(context)} is likely to leave: {data.probability:.0%} within {data.horizon_days} days"
         changed = f"Risk {data.probability:.0%}; a flag is raised from {data.threshold:.0%}."
     else:
@@ -21,7 +32,26 @@ def flag_raised(data: churn.FlagRaised, context: Context) -> Message:
         points = number(data.points) if data.points is not None else "enough"
         changed = f"Scorecard: {points} points; a flag is raised from {number(data.threshold)}."
     again = (f"This is flag {data.episode} of this client.",) if data.episode > 1 else ()
-    return _risk(data, context, title, (changed, *again))
+    because = (AGAIN[data.because],) if data.because in AGAIN else ()
+    return _risk(data, context, title, (changed, *because, *again))
+
+
+def _among_riskiest(data: churn.FlagRaised, context: Context) -> tuple[str, str]:
+    """Not "likely to leave": most of those who are named stay. But nobody else of the CSM is at more risk."""
+    known = f": {data.probability:.0%} within {data.horizon_days} days" if data.probability is not None else ""
+    ranking = data.ranking
+    if ranking is None:
+        return f"{name_of(context)} is still one of your riskier clients{known}", f"It was named as such before{known}."
+    those = "clients without a CSM" if ranking.csm is None else "your clients"
+    few = "the riskiest" if ranking.named == 1 else f"the {ranking.named} riskiest"
+    title = f"{name_of(context)} is among {few} of {those} this week{known}"
+    place = f"Place {ranking.place} of {ranking.clients} by risk"
+    return title, f"{place}; the average of all clients is {percent(ranking.average)}. Most who are named stay."
+
+
+def percent(share: float) -> str:
+    """With a decimal where a whole number would hide what there is."""
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
 def _risk(data: churn.Risk, context: Context, title: str, changed: tuple[str, ...]) -> Message:
