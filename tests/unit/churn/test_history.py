@@ -195,3 +195,23 @@ def test_merged_clients_are_read_together():
     who = event_file.identities(both)
     parts = [event_file.read(both, who, part=part, parts=2) for part in (0, 1)]
     assert sorted(len(part.clients) for part in parts) == [0, 2]
+
+
+def test_words_without_a_reading_are_read_on_the_way():
+    from common.settings import REPOSITORY_CONFIG
+    from loopctl.words import words_of
+
+    subject = {"source": "desk", "subject": "7b2f6c7e-3a77-4a51-9b57-0a5b8c1f0001", "time": "2025-01-02T00:00:00Z"}
+    ticket = {"ticket_id": "t", "priority": "normal"}
+    text = "This is terrible, we want to cancel our contract."
+    inside = {**subject, "type": "csl.client.ticket_opened.v1", "data": {**ticket, "text": text}}
+    beside = {**subject, "type": "csl.client.ticket_opened.v1", "data": ticket, "text": text}
+    for event in (inside, beside):
+        content = [orjson.dumps(event)]
+        found = event_file.read(content, event_file.identities(content), words=words_of(REPOSITORY_CONFIG))
+        events = in_order(found.clients[subject["subject"]])
+        opened = next(e for e in events if e.name == "ticket_opened")
+        assert opened.data["reading"]["sentiment"] < 0
+        assert "cancel_intent" in opened.data["reading"]["topics"]
+        assert "text" not in opened.data
+        assert (found.read, found.refused) == (1, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,23 +74,16 @@ def replay(
 
 def training_replay(
     every: int = WEEK, config: Path | None = None
-) -> Callable[[Mapping[str, Sequence[Happened]]], Mapping[str, list[Scored]]]:
-    """The scores of clients whose events are read already, as `churn.dataset` takes them."""
+) -> Callable[[str, Sequence[Happened], int], Iterator[Scored]]:
+    """The scores of a client whose events are read already, up to a second, as `churn.dataset` takes them."""
     from churn.domain.history import Scored
+    from health.replay import replay as of_client
 
     book = book_of(config)
 
-    def scores(clients: Mapping[str, Sequence[Happened]]) -> Mapping[str, list[Scored]]:
-        from health.replay import replay as of_client
-
-        newest = max((e.known for events in clients.values() for e in events), default=0) // MICRO
-        return {
-            key: [
-                Scored(second * MICRO, data)
-                for second, data in of_client(events, book, key, until=newest, every_days=every)
-            ]
-            for key, events in clients.items()
-        }
+    def scores(key: str, events: Sequence[Happened], until: int) -> Iterator[Scored]:
+        for second, data in of_client(events, book, key, until=until, every_days=every):
+            yield Scored(second * MICRO, data)
 
     return scores
 

@@ -19,16 +19,27 @@ def with_readings(lines: Iterable[bytes], config_dir: Path) -> Iterator[bytes]:
 
     A line that cannot be read as JSON is passed on as it is: whoever reads the events says what is wrong with it.
     """
-    read: Callable[[str], tuple[dict[str, Any], tuple[str, ...]]] | None = None
+    words = words_of(config_dir)
     for line in lines:
-        if b'"text"' not in line:
+        if b'"text"' in line:
+            yield from words(line)
+        else:
             yield line
-            continue
+
+
+def words_of(config_dir: Path) -> Callable[[bytes], Iterator[bytes]]:
+    """The same line by line; ingest's word lists are read when the first text comes."""
+    read: Callable[[str], tuple[dict[str, Any], tuple[str, ...]]] | None = None
+
+    def words(line: bytes) -> Iterator[bytes]:
+        nonlocal read
         read = read or _reader(config_dir)
         try:
             yield from _read(orjson.loads(line), read)
         except (ValueError, KeyError, TypeError, AttributeError):
             yield line
+
+    return words
 
 
 def _reader(config_dir: Path) -> Callable[[str], tuple[dict[str, Any], tuple[str, ...]]]:

@@ -180,7 +180,8 @@ def _table(clients: dict[str, list[Happened]], health: _Health, found: Lines, wi
         number += len(scores)
         mine = rows(events, scores, wish.moments(events[0].time // MICRO, known_until), known_until, wish.rules)
         if key in guarded:
-            guards.no_look_ahead(key, events, [row.moment for row in mine], _again(health, wish.rules), NAMES)
+            known = {row.moment: row.features for row in mine}
+            guards.no_look_ahead(key, events, known, _again(health, wish.rules), NAMES)
         names += [key] * len(mine)
         features += [np.array(row.features) for row in mine]
         told += [row._replace(features=[]) for row in mine]

@@ -78,5 +78,17 @@ def demote(stack: Stack) -> bool:
 
 def train(folder: Path, file: Path) -> subprocess.CompletedProcess[str]:
     """`loop churn train` on it, as an operator would call it."""
-    command = [sys.executable, "-m", "loopctl.main", "churn", "train", "--events", str(file), "--simulated", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "loopctl.main",
+        "churn",
+        "train",
+        "--events",
+        str(file),
+        "--grid",
+        "28",
+        "--simulated",
+        "--json",
+    ]
     return subprocess.run([*command, "--data", str(folder)], capture_output=True, text=True, check=False)

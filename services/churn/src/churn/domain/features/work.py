@@ -56,10 +56,10 @@ def milestones_missed_run(view: View) -> float:
 
 def days_since_milestone(view: View) -> float:
     """Days since a milestone was done, or, while none was, since the first fell due; missing before that."""
-    done = [done for _, _, done in view.state.milestones.values() if done is not None]
+    done: list[int] = [done for _, _, done in view.state.milestones.values() if done is not None]
     if done:
         return (view.moment - max(done)) / DAY
-    due = [due for due, _, _ in _due(view)]
+    due: list[int] = [due for due, _, _ in _due(view)]
     return (view.moment - min(due)) / DAY if due else MISSING
 
 
