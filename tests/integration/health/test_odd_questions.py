@@ -111,3 +111,22 @@ async def test_two_models_for_the_same_clients_are_refused(health: HealthStack):
     back = await health.post(f"/v1/models/{created['id']}/take-back", {"reason": "not so good"})
     assert back.status_code == 409
     assert "publish a version" in back.json()["detail"]
+
+
+async def test_days_of_which_nothing_is_left_are_restated_no_more(health: HealthStack, client_id: UUID):
+    """A login of a wrong day came late, its days were restated, it was taken back: nothing was known of these days."""
+    health.clock.set(day(20))
+    await health.deliver(registered(day(20), client_id=client_id))
+    wrong = await health.say(client.LoggedIn(), client_id, at=day(5, 3), knowntime=day(20))
+    health.clock.advance(hours=1)
+    await health.fire()
+
+    async def restated() -> list[str]:
+        path = f"/v1/clients/{client_id}/health/history"
+        return [each["as_of"] for each in (await health.get(path, mode="restated", limit=100))["items"]]
+
+    assert len(await restated()) == 15
+    await health.say(client.EventWithdrawn(event_id=wrong.id), client_id, "ingest")
+    health.clock.advance(hours=1)
+    await health.fire()
+    assert await restated() == []

@@ -36,7 +36,7 @@ from health.domain import blast, past
 from health.domain.blast import WINDOW, Limits
 from health.domain.evaluate import Evaluation
 from health.domain.fold import FOLD
-from health.domain.moments import DAY, seconds_of
+from health.domain.moments import DAY, moment_of, seconds_of
 from health.scoring import HISTORY, LIMITS, LOOK, RESTATE, SWEEP, Scoring
 from health.settings import Settings
 
@@ -114,6 +114,8 @@ async def restate(fired: Sequence[Timer], now: datetime, session: AsyncSession) 
         events = await folding.events_of(session, row.client_id)
         moments = past.day_ends(seconds_of(row.restate_from), seconds_of(now))
         results = [result for _, result in past.evaluations(events, moments, book.choice)]
+        known_from = moment_of(results[0].now) if results else now
+        await repository.forget_restated(session, row.client_id, row.restate_from, known_from)
         await repository.store_evaluations(session, [telling.kept(row.client_id, r, Mode.RESTATED) for r in results])
         row.restate_from = None
         metrics.EVALUATIONS.labels("restate").inc(len(results))

@@ -149,6 +149,16 @@ async def delete(session: AsyncSession, client_ids: Iterable[UUID], *, history: 
             await session.execute(text(f"DELETE FROM {table} WHERE client_id = ANY(:ids)"), ids)  # noqa: S608  (our own names)
 
 
+async def forget_restated(session: AsyncSession, client_id: UUID, since: datetime, until: datetime) -> None:
+    """Days of a span that were restated by facts which were all taken back since: nothing is known of them."""
+    await session.execute(
+        text(
+            "DELETE FROM evaluations WHERE client_id = :id AND mode = 'restated' AND as_of >= :since AND as_of < :until"
+        ),
+        {"id": client_id, "since": since, "until": until},
+    )
+
+
 async def last_historic(session: AsyncSession, client_id: UUID) -> datetime | None:
     """The latest moment of an imported span that was worked out."""
     moment: datetime | None = await session.scalar(
