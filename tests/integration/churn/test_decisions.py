@@ -213,7 +213,7 @@ async def test_a_reader_can_check_the_sum_and_sees_what_moved(decisions: ChurnSt
     assert first["margin"] == pytest.approx(first["base"] + sum(g["contribution"] for g in first["groups"]))
     await decisions.said()
     await becomes(decisions, one, 0.65)
-    raised = [event.data for event in await decisions.said() if event.data.type_name() == "flag_raised"][0]
+    raised = next(event.data for event in await decisions.said() if event.data.type_name() == "flag_raised")
     (moved,) = raised.changes
     assert moved.code == "revenue"
     assert moved.change == pytest.approx(math.log(0.65 / 0.35) - math.log(0.2 / 0.8), abs=1e-3)

@@ -32,7 +32,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def models(data: Data = None, as_json: Json = False) -> None:
-    """List the models of the registry, newest first."""
+    """List the models of the registry, newest first, and say what data is still lacking for one."""
     page = churn_api(data).get("/v1/models", limit=100)
     if as_json:
         say(json.dumps(page))
@@ -43,6 +43,8 @@ def models(data: Data = None, as_json: Json = False) -> None:
         auc = (model["metrics"].get("auc") or {}).get("value")
         star = "*" if model["in_service"] else " "
         say(f"{star} {model['version']:<14} {model['model_id']}  AUC {auc}  by {model['created_by']}{mark}")
+    for lack in page["data"]["lacks"]:
+        say(f"lacking: {lack}")
 
 
 def promote(
