@@ -104,6 +104,7 @@ class Assessor:
                 continue
             row.first_at, row.csm = folded.state.first_at, folded.state.csm
             row.kinds = ",".join(sorted(kinds_of(folded.state)))
+            row.mrr, row.currency = folded.state.life.mrr, folded.state.life.currency
             end = folded.state.life.ended(moment, self.policy.grace_days)
             if end is not None:
                 row.ended = {"kind": end.kind, "at": moment_of(end.at)}

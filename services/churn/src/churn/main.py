@@ -9,7 +9,7 @@ from common.db import Database
 from common.http import create_app
 from common.process import Periodic, Service, make_clock, make_database, run
 
-from churn import api, api_decisions
+from churn import api, api_decisions, api_thresholds
 from churn.adapters.policy_files import load_policy
 from churn.assessing import Assessor
 from churn.handlers import consumer
@@ -45,7 +45,7 @@ def wire(settings: Settings, database: Database, clock: Clock) -> Service:
         settings,
         database=database,
         clock=clock,
-        routers=[api.router, api_decisions.router],
+        routers=[api.router, api_decisions.router, api_thresholds.router],
         title="Churn",
         description="Calibrated 90-day risk with reasons, flags, and the people who decide about them.",
         body_limits={"/v1/models": MODEL_LIMIT},

@@ -52,6 +52,8 @@ risks = Table(
     Column("csm", Text, comment="Who of ours looks after the client"),
     Column("first_at", BigInteger, comment="Second of the first thing known of the client"),
     Column("kinds", Text, comment="Kinds of data ever seen of the client, with commas between"),
+    Column("mrr", BigInteger, comment="Monthly recurring revenue when last assessed, minor units of `currency`"),
+    Column("currency", Text, comment="ISO 4217"),
     Index("risks_due", "due_on", "client_id", postgresql_where=sql("due_on IS NOT NULL")),
     postgresql_with={"fillfactor": "50"},
 )

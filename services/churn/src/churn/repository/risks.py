@@ -20,7 +20,7 @@ from churn.domain.health_track import KEPT_DAYS, HealthTrack
 
 _BRIEF = (
     "client_id, due_on, live, baseline, importing_until, held, flag, override, episode, assessments, ended, quiet,"
-    " cooling, groups, csm, first_at, kinds"
+    " cooling, groups, csm, first_at, kinds, mrr, currency"
 )
 _COLUMNS = f"{_BRIEF}, last"
 
@@ -45,6 +45,9 @@ class Risk:
     """Second of the first thing known of the client."""
     kinds: str | None = None
     """Kinds of data ever seen of it, with commas between."""
+    mrr: int | None = None
+    """Monthly recurring revenue when last assessed, minor units of `currency`."""
+    currency: str | None = None
 
     @property
     def client_id(self) -> UUID:
@@ -158,15 +161,16 @@ async def save(session: AsyncSession, risks: Sequence[Risk], *, assessed_at: dat
           episode = u.episode, assessments = u.assessments, last = coalesce(u.last::jsonb, r.last),
           probability = CASE WHEN u.last IS NULL THEN r.probability ELSE u.probability END, ended = u.ended::jsonb,
           quiet = u.quiet, cooling = u.cooling::jsonb, groups = u.groups::jsonb, csm = u.csm,
-          first_at = u.first_at, kinds = u.kinds
+          first_at = u.first_at, kinds = u.kinds, mrr = u.mrr, currency = u.currency
         FROM unnest(CAST(:ids AS uuid[]), CAST(:due AS date[]), CAST(:live AS bool[]), CAST(:baseline AS bool[]),
                     CAST(:held AS bool[]), CAST(:importing AS timestamptz[]), CAST(:flags AS text[]),
                     CAST(:overrides AS text[]), CAST(:episodes AS int[]), CAST(:assessments AS bigint[]),
                     CAST(:probabilities AS float8[]), CAST(:lasts AS text[]), CAST(:ended AS text[]),
                     CAST(:quiet AS bool[]), CAST(:cooling AS text[]), CAST(:groups AS text[]), CAST(:csms AS text[]),
-                    CAST(:firsts AS bigint[]), CAST(:kinds AS text[]))
+                    CAST(:firsts AS bigint[]), CAST(:kinds AS text[]), CAST(:mrrs AS bigint[]),
+                    CAST(:currencies AS text[]))
              AS u(client_id, due_on, live, baseline, held, importing_until, flag, override, episode, assessments,
-                  probability, last, ended, quiet, cooling, groups, csm, first_at, kinds)
+                  probability, last, ended, quiet, cooling, groups, csm, first_at, kinds, mrr, currency)
         WHERE r.client_id = u.client_id
         """),
         {"assessed_at": assessed_at, **_values(rows)},
@@ -195,6 +199,8 @@ def _values(rows: Sequence[Risk]) -> dict[str, Any]:
         "csms": [r.csm for r in rows],
         "firsts": [r.first_at for r in rows],
         "kinds": [r.kinds for r in rows],
+        "mrrs": [r.mrr for r in rows],
+        "currencies": [r.currency for r in rows],
     }
 
 
@@ -323,6 +329,8 @@ def _risk(row: Row[Any]) -> Risk:
         csm=row.csm,
         first_at=row.first_at,
         kinds=row.kinds,
+        mrr=row.mrr,
+        currency=row.currency,
     )
 
 
