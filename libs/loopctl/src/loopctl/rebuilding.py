@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -69,7 +70,7 @@ def rebuild(
     stack.need_exists()
     now = business_time.now(stack)
     began = time.monotonic()
-    with _shadow(stack, into or SHADOW, keep=bool(into)):
+    with alone(stack.owner_url), _shadow(stack, into or SHADOW, keep=bool(into)):
         job = Job(stack.service_database_url("health"), into or SHADOW, now - _months() * MONTH, now)
         found = _run(job, quiet=as_json)
         seconds = time.monotonic() - began
@@ -83,6 +84,27 @@ def _months() -> int:
     from health.settings import Settings
 
     return int(os.environ.get("HEALTH_HISTORY_MONTHS") or Settings.model_fields["history_months"].default)
+
+
+@contextmanager
+def alone(url: str) -> Iterator[None]:
+    """Two rebuilds at once would drop each other's tables. The lock ends with its connection, also if we are killed.
+
+    Raises Problem while another one runs.
+    """
+    from loopctl import provision
+
+    with ThreadPoolExecutor(1) as thread:  # a loop of its own, which lives between two questions
+        runner = asyncio.Runner()
+        connection = thread.submit(runner.run, provision.connect(url)).result()
+        try:
+            locked = connection.fetchval("SELECT pg_try_advisory_lock(hashtext('health rebuild'))")
+            if not thread.submit(runner.run, locked).result():
+                raise Problem("another rebuild of health is running", remedy="wait until it is done, and try again")
+            yield
+        finally:
+            thread.submit(runner.run, connection.close()).result()
+            thread.submit(runner.close).result()
 
 
 @contextmanager
