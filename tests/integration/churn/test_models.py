@@ -38,9 +38,11 @@ async def promoted(churn: ChurnStack, offer: dict[str, Any]) -> str:
     return model_id
 
 
-def another(offer: dict[str, Any]) -> dict[str, Any]:
-    """The same trees with another calibration are another model."""
-    return {**offer, "calibration": {"method": "platt", "slope": 0.9, "offset": -0.1}}
+async def another(churn: ChurnStack, offer: dict[str, Any]) -> dict[str, Any]:
+    """The same trees with another calibration are another model; compared with the one in service."""
+    served = (await churn.get("/v1/models")).json()["in_service"]
+    metrics = {**offer["metrics"], "in_service": {"version": served, "known_until": 0}}
+    return {**offer, "calibration": {"method": "platt", "slope": 0.9, "offset": -0.1}, "metrics": metrics}
 
 
 def leaver() -> tuple[int, datetime]:
@@ -149,8 +151,9 @@ async def test_a_model_that_cannot_be_used_is_not_stored(
 
 
 async def test_rollback_goes_back_step_by_step_to_the_scorecard(churn: ChurnStack, offer: dict[str, Any]):
-    first, second = await promoted(churn, offer), await promoted(churn, another(offer))
-    assert (await churn.get("/v1/models")).json()["items"][0]["in_service"]
+    first, second = await promoted(churn, offer), await promoted(churn, await another(churn, offer))
+    listed = (await churn.get("/v1/models")).json()["items"]
+    assert {model["model_id"]: model["in_service"] for model in listed} == {first: False, second: True}
     back = (await churn.post("/v1/models/rollback", {"reason": "worse on renewals"})).json()
     assert back["model_id"] == first != second
     back = (await churn.post("/v1/models/rollback", {"reason": "and this one, too"})).json()
@@ -168,7 +171,7 @@ async def test_corrupt_bytes_are_refused_and_the_model_before_stays(
     await live_until(churn, client_id, number, moment)
     first = await promoted(churn, offer)
     await churn.assess()
-    second = await registered(churn, another(offer))
+    second = await registered(churn, await another(churn, offer))
     async with churn.database.transaction() as session:
         from sqlalchemy import text
 
@@ -230,3 +233,31 @@ async def test_risks_are_listed_with_the_riskiest_first(churn: ChurnStack, offer
             break
     assert sorted(seen) == sorted(map(str, clients))
     assert seen[0] == str(clients[1])
+
+
+async def test_a_model_that_has_not_passed_the_gate_is_not_put_in_service(churn: ChurnStack, offer: dict[str, Any]):
+    failed = {"name": "calibrated", "passed": False, "text": "calibration error 0.2000 is beyond its noise"}
+    metrics = {**offer["metrics"], "gate": {"passed": False, "checks": [failed]}}
+    model_id = await registered(churn, {**offer, "metrics": metrics})
+    answer = await churn.post(f"/v1/models/{model_id}/promote", {"reason": "I like it"})
+    assert (answer.status_code, failed["text"] in answer.json()["detail"]) == (409, True), answer.text
+    assert (await churn.get("/v1/models")).json()["in_service"] == "scorecard"
+
+
+async def test_a_model_has_to_be_compared_with_the_one_in_service(churn: ChurnStack, offer: dict[str, Any]):
+    first = await promoted(churn, offer)
+    strange = {**await another(churn, offer), "metrics": offer["metrics"]}
+    second = await registered(churn, strange)
+    answer = await churn.post(f"/v1/models/{second}/promote", {"reason": "try it"})
+    assert (answer.status_code, "was not compared with" in answer.json()["detail"]) == (409, True), answer.text
+    kept = (await churn.get(f"/v1/models/{first}/content")).json()
+    assert {name: kept[name] for name in ("sha256", "content_base64", "kind")} == {
+        name: offer[name] for name in ("sha256", "content_base64", "kind")
+    }
+
+
+async def test_simulated_data_does_not_push_a_teams_own_model_out(churn: ChurnStack, offer: dict[str, Any]):
+    await promoted(churn, {**offer, "trained_on": "own"})
+    second = await registered(churn, await another(churn, offer))
+    answer = await churn.post(f"/v1/models/{second}/promote", {"reason": "demo"})
+    assert (answer.status_code, "simulated" in answer.json()["detail"]) == (409, True), answer.text

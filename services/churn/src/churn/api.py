@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -135,6 +136,21 @@ async def register_model(
     in_force = await models.in_service(session)
     view = views.model_view(record, in_force.model_id if in_force else None)
     return await once.keep(view, 201 if new else 200)
+
+
+@router.get("/models/{model_id}/content", dependencies=[ADMIN], tags=["models"], responses=MISSING)
+async def get_model_content(model_id: UUID, session: SessionDep) -> views.ModelContent:
+    """The model itself, so that `loop churn train` can compare a new one with it."""
+    stored = await service.content(session, model_id)
+    return views.ModelContent(
+        model_id=model_id,
+        kind=stored.kind,
+        content_base64=base64.b64encode(stored.content).decode(),
+        sha256=stored.sha256,
+        features=stored.features,
+        calibration=dict(stored.calibration),
+        libraries=dict(stored.libraries),
+    )
 
 
 @router.get(

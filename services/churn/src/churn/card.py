@@ -33,7 +33,7 @@ def markdown(metrics: Mapping[str, Any], stored: StoredModel, *, trained_on: str
             " Intervals: 95 %, drawing clients with replacement."
         ),
         _figures(metrics),
-        f"Perfectly calibrated probabilities would show an ECE of {metrics['ece_noise_floor']['value']} on as many rows.",
+        f"Calibrated probabilities would show an ECE of {metrics['ece_noise_floor']['value']} on as many rows.",
         "## What it said and what came",
         _reliability(metrics),
         "## What thresholds would have flagged",

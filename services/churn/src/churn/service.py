@@ -28,6 +28,7 @@ from churn.repository.models import ModelRecord
 from churn.repository.risks import Risk
 
 SCORECARD = "scorecard"
+SIMULATED = "simulated"
 
 
 async def risk(session: AsyncSession, client_id: UUID) -> Risk:
@@ -138,15 +139,25 @@ def _content(encoded: str) -> bytes:
         raise Refused("not base64", field="content_base64") from error
 
 
+async def content(session: AsyncSession, model_id: UUID) -> StoredModel:
+    """A model's bytes as they were stored."""
+    if await models.find(session, model_id) is None:
+        raise NotFound(f"there is no model {model_id}")
+    return await models.stored(session, model_id)
+
+
 async def promote(session: AsyncSession, model_id: UUID, *, by: str, reason: str, now: datetime) -> ModelRecord:
     """Put a model in service. Everybody is assessed by it next; the model before stays for a rollback."""
     await models.serialise(session)
     record = await models.find(session, model_id)
     if record is None:
         raise NotFound(f"there is no model {model_id}")
-    in_force = await models.in_service(session)
-    if in_force is not None and in_force.model_id == model_id:
+    history = await models.promotions(session)
+    in_force = history[0].model_id if history else None
+    if in_force == model_id:
         return record
+    if all(decision.model_id != model_id for decision in history):  # one that was in service may come back
+        _has_passed(record, await models.find(session, in_force) if in_force else None)
     try:
         await registry.load(session, model_id)
     except BadModelError as error:
@@ -154,6 +165,23 @@ async def promote(session: AsyncSession, model_id: UUID, *, by: str, reason: str
     await models.promote(session, model_id, action="promoted", by=by, reason=reason, at=now)
     await risks.all_due(session, now.date())
     return record
+
+
+def _has_passed(record: ModelRecord, in_service: ModelRecord | None) -> None:
+    """Raises Conflict, with what was not shown, unless the model passed the gate beside the one in service."""
+    verdict = record.metrics.get("gate") or {}
+    if verdict.get("passed") is not True:
+        failed = [check["text"] for check in verdict.get("checks", ()) if not check["passed"]]
+        raise Conflict(f"model {record.version} has not passed the gate: {'; '.join(failed) or 'it was not judged'}")
+    if in_service is None:
+        return
+    if record.trained_on == SIMULATED and in_service.trained_on != SIMULATED:
+        raise Conflict("a model trained on simulated data does not replace one trained on your own")
+    compared = (record.metrics.get("in_service") or {}).get("version")
+    if compared != in_service.version:
+        raise Conflict(
+            f"model {record.version} was not compared with {in_service.version}, which is in service: train it again"
+        )
 
 
 async def rollback(session: AsyncSession, *, by: str, reason: str, now: datetime) -> ModelRecord | None:

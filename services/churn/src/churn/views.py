@@ -168,6 +168,18 @@ class ModelOffer(BaseModel):
     kind: Annotated[str, Field(pattern="^(xgboost|logistic|mean)$")] = "xgboost"
 
 
+class ModelContent(BaseModel):
+    """A model's bytes and what they need to speak, for whoever compares a new one with it."""
+
+    model_id: UUID
+    kind: str
+    content_base64: str
+    sha256: str
+    features: tuple[str, ...]
+    calibration: dict[str, Any]
+    libraries: dict[str, str]
+
+
 class Decision(BaseModel):
     """Why a model is put in or out of service."""
 

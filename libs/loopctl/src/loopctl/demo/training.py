@@ -21,6 +21,8 @@ from loopctl.paths import REPOSITORY
 from loopctl.stack import Stack
 
 FILE = "simulated-past.ndjson"
+GRID = "28"
+"""Days between moments: enough to learn from, and a quarter of the time that weekly ones take."""
 MOST_MODELS = 20
 """More rollbacks than this are not tried: two simulated models could follow each other for ever."""
 
