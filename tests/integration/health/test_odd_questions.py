@@ -130,3 +130,18 @@ async def test_days_of_which_nothing_is_left_are_restated_no_more(health: Health
     health.clock.advance(hours=1)
     await health.fire()
     assert await restated() == []
+
+
+@pytest.mark.parametrize("reason", ["   ", "\t\n \u00a0", " a "])
+async def test_blanks_are_no_reason(health: HealthStack, client_id: UUID, reason: str):
+    await health.deliver(registered(client_id=client_id))
+    model = (await health.get("/v1/models"))["items"][0]["id"]
+    for path, body in (
+        (f"/v1/models/{model}/publish", {}),
+        (f"/v1/models/{model}/take-back", {}),
+        (f"/v1/clients/{client_id}/journey/phase", {"phase": "adoption"}),
+    ):
+        answer = await health.post(path, {"reason": reason, **body})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "reason"), path
+    moved = await health.post(f"/v1/clients/{client_id}/journey/phase", {"phase": "adoption", "reason": " as agreed "})
+    assert moved.json()["reason"] == "as agreed"

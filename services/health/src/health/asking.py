@@ -11,7 +11,7 @@ from common.clock import Clock
 from common.errors import Refused
 from common.http import PROBLEMS, decode_cursor
 from fastapi import Depends, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from health.domain.blast import Limits
 from health.settings import Settings
@@ -36,7 +36,9 @@ LimitsNow = Annotated[Limits, Depends(limits_of)]
 NO_NUL = r"^[^\x00]*$"
 """Of text that a query compares: PostgreSQL knows no NUL."""
 Reason = Annotated[
-    str, Field(min_length=3, max_length=2000, pattern=NO_NUL, examples=["logins matter less since the API"])
+    str,
+    StringConstraints(strip_whitespace=True),  # blanks are none
+    Field(min_length=3, max_length=2000, pattern=NO_NUL, examples=["logins matter less since the API"]),
 ]
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from health import journeys, onboardings
 from health import views_journey as views
-from health.asking import NO_NUL, READ, UNKNOWN, WRITE, Now
+from health.asking import NO_NUL, READ, UNKNOWN, WRITE, Now, Reason
 
 router = APIRouter()
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,9 +36,7 @@ class NewPhase(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     phase: Phase
-    reason: Annotated[str, Field(min_length=3, max_length=2000, pattern=NO_NUL)] = Field(
-        examples=["the automation was switched off again: we start over with them"]
-    )
+    reason: Reason = Field(examples=["the automation was switched off again: we start over with them"])
 
 
 @router.post(

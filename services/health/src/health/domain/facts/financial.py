@@ -77,7 +77,10 @@ def plan_change(state: ClientState, at: At, params: Params) -> Measure | None:
 def _say_runway(days: int) -> str:
     if days >= TALKED:
         return "the renewal is being talked about, or signed"
-    return f"{counted(days, 'day', 'days')} to renewal and nobody talks about it"
+    if not days:
+        return "the renewal is due, or past, and nobody talks about it"
+    left = f"{counted(days, 'day', 'days')}" if days < TALKED - 1 else f"{days} days or more"
+    return f"{left} to renewal and nobody talks about it"
 
 
 _PLANS = {-2: "notice given", -1: "took a smaller plan", 0: "plan unchanged", 1: "wants or took more"}

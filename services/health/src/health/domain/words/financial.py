@@ -9,6 +9,8 @@ from health.domain.facts.financial import TALKED
 from health.domain.moments import DAY
 from health.domain.words.sight import Farewell, Sight, Teller, changed, days, listed, rounded
 
+TODAY, PAST = "today", "past"
+
 
 def days_overdue(before: Sight | None, after: Sight) -> str:
     was = None if before is None or not before.value else days(before.value)
@@ -53,11 +55,22 @@ def renewal_runway(before: Sight | None, after: Sight) -> str:
         signed = renewed is not None and after.measure is not None and renewed[1] in after.measure.marks
         return changed("contract renewed" if signed else "the renewal is being talked about", now, was)
     on = "" if after.state.renewal is None else f" on {after.day(after.state.renewal)}"
-    return changed(f"renewal{on}, in {now}, and nobody talks about it", now, was)
+    when = (
+        f"renewal{on}, in {now}," if _ahead(after) > 0 else "renewal today" if now == TODAY else f"renewal{on} is past"
+    )
+    return changed(f"{when} and nobody talks about it", now, was)
 
 
 def _left(sight: Sight) -> str:
-    return "talked about" if sight.value >= TALKED else days(sight.value)
+    if sight.value >= TALKED:
+        return "talked about"
+    ahead = _ahead(sight)
+    return days(ahead) if ahead > 0 else PAST if ahead else TODAY
+
+
+def _ahead(sight: Sight) -> int:
+    """Days to the renewal: the fact itself ends at 0, and before the figure that stands for being talked about."""
+    return sight.value if sight.state.renewal is None else int(sight.state.renewal - sight.at.day)
 
 
 def plan_change(before: Sight | None, after: Sight) -> str:
@@ -70,7 +83,8 @@ def plan_change(before: Sight | None, after: Sight) -> str:
         return f"took a smaller plan{on}"
     if after.value > 0:
         return f"took or asked for more{on}"
-    was = {-2: "notice withdrawn", -1: "the smaller plan is 90 days old", 1: "the larger plan is 90 days old"}
+    old = f"is {after.params['window']} days old"
+    was = {-2: "notice withdrawn", -1: f"the smaller plan {old}", 1: f"the larger plan {old}"}
     return "plan unchanged" if before is None or not before.value else f"plan unchanged: {was[before.value]}"
 
 

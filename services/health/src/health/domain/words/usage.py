@@ -13,8 +13,8 @@ def days_since_login(before: Sight | None, after: Sight) -> str:
     what = "login" if after.state.last_login is not None else "use"
     former = None if before is None else before.value
     if after.value <= 0:
-        since = f" after {days(former)}" if former is not None and former > 1 else ""
-        return f"somebody logged in again{since}" if what == "login" else f"used again{since}"
+        again = "" if former is None else f" again after {days(former)}" if former > 1 else " again"
+        return f"somebody logged in{again}" if what == "login" else f"the product was used{again}"
     was = "" if former is None or former == after.value else f"; was {former}"
     return f"no {what} since {after.day(after.at.day - after.value)} ({days(after.value)}{was})"
 
