@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from common.contracts import client
 from common.contracts.health import MilestoneDue, MilestoneLate, MilestoneReached, PhaseChanged
+from health import definitions_repository, publishing
 from health.journeys_repository import BLOCKERS
+from health.scoring import LIMITS
 from sqlalchemy import text
 
 from tests.support.health_stack import MAYA, HealthStack
-from tests.support.health_world import day, event, registered
+from tests.support.health_world import CONFIG, day, event, registered
 
 
 async def days_pass(health: HealthStack, first: int, last: int) -> list[Any]:
@@ -185,6 +188,26 @@ async def test_another_segment_is_another_journey_and_nothing_completed_is_lost_
     assert (found["journey"], found["segment"], found["phase"]) == ("self_serve", "smb", "first_value")
     assert milestone(found, "access_provisioned")["state"] == "done_late"
     assert [(m["milestone"], m["state"]) for m in found["elsewhere"]] == [("security_review", "done")]
+
+
+async def test_clients_follow_a_new_map_as_soon_as_it_is_in_force(health: HealthStack, client_id: UUID) -> None:
+    await health.deliver(registered(client_id=client_id))
+    health.clock.set(day(1))
+    await health.fire()
+    await health.say(client.LoggedIn(), client_id)
+    assert [e.data.phase for e in await health.said(PhaseChanged)] == ["kickoff", "first_value"]
+    shipped = (CONFIG / "journey.yaml").read_text()
+    earlier = shipped.replace("ends_with: access_provisioned", "ends_with: hand_off")
+    shorter = re.sub(r"  first_value:\n.*\n.*\n", "", shipped).replace("phase: first_value", "phase: adoption")
+    for changed, expected in ((earlier, []), (shorter, [("first_value", "adoption", "rule")])):
+        async with health.database.transaction() as session:
+            version = await definitions_repository.add(
+                session, "journey", "standard", changed, by=MAYA, now=health.clock.now()
+            )
+            await publishing.put_in_force(session, version, publishing.Wish(MAYA, "a test", health.clock.now(), LIMITS))
+        await health.fire()
+        moves = [e.data for e in await health.said(PhaseChanged)]
+        assert [(move.phase_before, move.phase, move.reason) for move in moves] == expected
 
 
 async def test_merged_clients_have_one_journey_their_past_is_no_news_and_unmerged_ones_have_their_own(

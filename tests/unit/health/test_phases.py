@@ -45,6 +45,19 @@ def test_the_rules_say_the_phase_since_when_and_why():
     )
 
 
+def test_of_two_phases_that_ended_on_one_day_the_later_one_says_why():
+    at_once = [event(client.UsageRecorded(feature=f, quantity=1.0), day(3)) for f in ("reports", "export", "alerts")]
+    live = event(client.MilestoneCompleted(milestone="first_automation_live"), day(3), "csm")
+    found = said(registered(), *at_once, live, at=day(4))
+    assert (found.phase, moment_of(found.since)) == ("value_validation", day(3))
+    assert found.text == "Adoption deepening ended: 60 % of the key features used"
+
+
+def test_what_was_over_before_we_heard_of_a_client_is_no_reason():
+    found = said(registered(contract_started_on="2025-06-01"), at=day(1))
+    assert (found.phase, found.text) == ("adoption", "first heard of")
+
+
 def test_before_each_later_renewal_a_client_is_back_in_value_validation_until_it_is_renewed():
     renewals = [
         event(client.ContractRenewed.model_validate({"starts_on": f"{y}-01-05", "ends_on": f"{y + 1}-01-05"}),

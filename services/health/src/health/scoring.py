@@ -148,7 +148,7 @@ class Scoring:
         closely = new_day or not all(isinstance(event.data, _BARE_USE) for event in folded.events)
         if closely:
             _describe(row, state, result.now)
-        self._follow(row, folded, template, asked, closely=closely or asked.trigger == "time")
+        self._follow(row, folded, template, asked, closely=closely or not folded.events)
         change, passed, moves = None, None, []
         if not (asked.quiet or row.ended):
             change, passed = self._change(before, folded, result, asked.late)

@@ -61,9 +61,10 @@ def ruled(state: ClientState, template: Template, items: Sequence[Item], now: in
             found = Ruled(phase.name, min(since, now), PhaseReason.RULE, text)
             return _returned(state, passed, now) or found
         passed.append(phase)
-        if ended >= since:
+        if ended // DAY >= since // DAY:  # use is known by the day: of two on one day the later phase ended last
             item = by_name.get(phase.ends_with or "")
-            since, text = ended, f"{phase.title} ended: {item.title if item and item.done else phase.ends_says}"
+            why = item.title if item and item.done else phase.ends_says
+            since, text = max(since, ended), f"{phase.title} ended: {why}" if why else text
     return None
 
 
