@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 import xgboost
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from churn.adapters.stored_model import BadModelError
 from churn.domain.columns import Column
@@ -22,7 +23,7 @@ from churn.domain.columns import Column
 Floats = NDArray[np.float64]
 SEED = 20_260
 THREADS = 1
-"""OpenMP threads that wait for each other spin; beside a running stack one thread is quicker than two."""
+"""Threads that wait for each other spin (OpenMP, BLAS): beside a running stack one thread is quicker than two."""
 
 
 class Scorer(Protocol):
@@ -193,7 +194,8 @@ def fit_line(rows: Floats, left: Floats, *, strength: float = 0.1) -> Line:
     centre, scale = _spread(rows, missing)
     squashed = np.where(missing, 0.0, np.tanh((np.where(missing, 0.0, rows) - centre) / scale))
     design = np.column_stack([squashed, missing.astype(np.float64)])
-    found = LogisticRegression(C=strength, max_iter=2_000).fit(design, left)
+    with threadpool_limits(THREADS):
+        found = LogisticRegression(C=strength, max_iter=2_000).fit(design, left)
     weights, absent = np.split(found.coef_[0], 2)
     return Line(centre, scale, weights, absent, float(found.intercept_[0]))
 
@@ -208,7 +210,8 @@ def fit_plain(rows: Floats, left: Floats) -> Callable[[Floats], Floats]:
 
     known = ~np.isnan(rows).all(axis=0)
     found = make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), LogisticRegression(max_iter=2_000))
-    found.fit(rows[:, known], left)
+    with threadpool_limits(THREADS):
+        found.fit(rows[:, known], left)
     return lambda others: np.asarray(found.decision_function(others[:, known]))
 
 
