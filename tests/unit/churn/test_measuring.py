@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from churn.learning import measuring
 from churn.learning.measuring import Draws, Judged
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
@@ -15,6 +15,7 @@ CHANCES = st.lists(
 )
 
 
+@settings(deadline=None)  # scikit-learn is slow the first time
 @given(CHANCES)
 def test_every_measure_is_that_of_scikit_learn_with_each_row_as_often_as_it_weighs(rows):
     p, left, times = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
