@@ -46,6 +46,15 @@ def test_there_is_something_to_look_at() -> None:
     assert sum(len(found) for path, found in expressions().items() if "prometheus" in path) > 10
 
 
+def test_the_dashboard_shows_whatever_health_decides() -> None:
+    """Scores, bands, holds, signs and milestones; not the age of feeds, which ingest measures itself."""
+    shown = {use.metric for path, found in expressions().items() if "grafana" in path for e in found for use in uses(e)}
+    health = [metric for metric in METRICS if metric.where.startswith(SERVICE)]
+    elsewhere = {"csl_evaluations_total", "csl_feed_silence_seconds", "csl_silent_feeds"}
+    assert len(health) > len(elsewhere)
+    assert [m.name for m in health if m.name not in elsewhere and not shown & set(m.series)] == []
+
+
 def test_metrics_are_named_as_agreed_and_defined_once() -> None:
     assert METRICS
     assert [metric.where for metric in METRICS if not NAME.fullmatch(metric.name)] == []
