@@ -102,11 +102,30 @@ async def test_a_named_client_that_reaches_the_threshold_is_flagged_as_likely_to
 
 async def test_the_named_are_looked_at_afresh(naming: ChurnStack):
     mayas = await clients_at(naming, MAYA, 0.2, 0.18, *LOW)
-    now = naming.clock.now()
-    naming.clock.advance(timedelta(days=7 - now.weekday()))
+    naming.clock.advance(timedelta(days=7 - naming.clock.now().weekday()))
+    await naming.assess()
     await naming.say("subscription_changed", mayas[0], **at_risk(0.03))
     await naming.fire()
     assert set(await raised(naming)) == {mayas[1]}
+
+
+async def test_the_naming_waits_for_the_days_sweep_but_not_for_ever(naming: ChurnStack):
+    mayas = await clients_at(naming, MAYA, 0.2, *LOW)
+    await naming.said()
+    naming.clock.advance(timedelta(days=7 - naming.clock.now().weekday()))
+    assert await naming.fire() == 1
+    assert await raised(naming) == {}, "yesterday's ranking names nobody"
+    await naming.assess()
+    naming.clock.advance(minutes=1)
+    assert await naming.fire() == 1
+    assert set(await raised(naming)) == {mayas[0]}
+    assert await naming.fire() == 0
+    naming.clock.advance(timedelta(days=7))
+    await naming.fire()
+    naming.clock.advance(hours=1)
+    await naming.fire()
+    assert [e.data.type_name() for e in await naming.said()] == ["assessed"], "after an hour it looks at the named"
+    assert len(await naming.rows("SELECT 1 FROM timers WHERE kind = 'capacity_naming'")) == 1
 
 
 async def test_history_alone_names_nobody(naming: ChurnStack, client_id: UUID):

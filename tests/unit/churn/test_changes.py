@@ -29,8 +29,8 @@ def test_a_new_reason_speaks_for_itself_and_an_old_one_says_what_it_weighs():
     assert said["sponsor"][0].startswith("sponsor left on ")
     assert said["sponsor"][1] == 0.8
     assert said["logins"][0].startswith("logins fell from 34 to 6 a week since ")
-    assert said["logins"][0].endswith(" (weighs more than before)")
-    assert said["usage"][0].endswith(" (weighs less than before)")
+    assert said["logins"][0].endswith("; that raises the risk more than before")
+    assert said["usage"][0].endswith("; that raises the risk less than before")
 
 
 def test_what_turned_is_said_by_its_new_side():

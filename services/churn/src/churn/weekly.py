@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from common import logging
@@ -26,6 +26,8 @@ log = logging.get(__name__)
 
 NAMING = "capacity_naming"
 HOUR = 3600
+LOOK_AGAIN, PATIENCE = timedelta(minutes=1), timedelta(hours=1)
+"""Business time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,18 @@ class Naming:
         return Timer(NAMING, _owner(self._rules), int(due.timestamp()) // HOUR, due)
 
     async def name(self, due: Sequence[Timer], now: datetime, session: AsyncSession) -> None:
-        """The week's timer. Weeks that passed while nothing ran are not made up for: only today's riskiest matter."""
+        """The week's timer. Weeks that passed while nothing ran are not made up for: only today's riskiest matter.
+
+        While the day's sweep is under way it waits for it, an hour at most: yesterday's ranking names the wrong ones.
+        """
         if not any(timer.owner == _owner(self._rules) for timer in due):
             return
         await schedule(session, [self._next(now)])
+        since = min(datetime.fromisoformat(t.payload["since"]) if t.payload else now for t in due)
+        if now - since < PATIENCE and await risks.not_yet_assessed(session, now.date()):
+            again = {"since": since.isoformat()}
+            await schedule(session, [Timer(NAMING, _owner(self._rules), int(now.timestamp()), now + LOOK_AGAIN, again)])
+            return
         found = await risks.candidates(session, now, self.assessor.policy.cool_down.rise)
         chosen = choose([candidate for candidate, _ in found], self._rules)
         told = {c.client_id for c, rule in found if rule not in (None, Rule.CAPACITY)}

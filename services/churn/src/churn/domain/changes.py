@@ -32,9 +32,10 @@ def changed(
 
 
 def _text(code: str, before: float, now: float, features: Sequence[float], view: View, policy: Policy) -> str:
-    """A reason that was there before and still is says whether it weighs more; a new one speaks for itself."""
+    """A reason that was there before and still is says whether it does more; a new one speaks for itself."""
     floor = policy.reason_floor
     if abs(now) < floor or abs(before) < floor or (now > 0) != (before > 0):
         return sentence_of(code, now > before, features, view, policy).text
-    weighs = "more" if abs(now) > abs(before) else "less"
-    return f"{sentence_of(code, now > 0, features, view, policy).text} (weighs {weighs} than before)"
+    does = "raises" if now > 0 else "lowers"
+    more = "more" if abs(now) > abs(before) else "less"
+    return f"{sentence_of(code, now > 0, features, view, policy).text}; that {does} the risk {more} than before"

@@ -222,6 +222,19 @@ async def candidates(session: AsyncSession, now: datetime, rise: float) -> list[
     ]
 
 
+async def not_yet_assessed(session: AsyncSession, today: date) -> bool:
+    """Whether somebody with a calibrated probability still has that of an earlier day."""
+    return bool(
+        await session.scalar(
+            text(
+                "SELECT EXISTS (SELECT 1 FROM risks WHERE probability IS NOT NULL AND ended IS NULL AND due_on <= :today"
+                " AND assessed_at < CAST(:today AS timestamp) AT TIME ZONE 'UTC')"
+            ),
+            {"today": today},
+        )
+    )
+
+
 async def named(session: AsyncSession) -> set[UUID]:
     """Clients whose flag says that they are among the riskiest."""
     rows = await session.execute(text("SELECT client_id FROM risks WHERE flag->>'rule' = 'capacity'"))
