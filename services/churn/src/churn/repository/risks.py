@@ -227,8 +227,8 @@ async def not_yet_assessed(session: AsyncSession, today: date) -> bool:
     return bool(
         await session.scalar(
             text(
-                "SELECT EXISTS (SELECT 1 FROM risks WHERE probability IS NOT NULL AND ended IS NULL AND due_on <= :today"
-                " AND assessed_at < CAST(:today AS timestamp) AT TIME ZONE 'UTC')"
+                "SELECT EXISTS (SELECT 1 FROM risks WHERE probability IS NOT NULL AND ended IS NULL"
+                " AND due_on <= :today AND assessed_at < CAST(:today AS timestamp) AT TIME ZONE 'UTC')"
             ),
             {"today": today},
         )
