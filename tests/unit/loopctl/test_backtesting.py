@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -113,3 +113,32 @@ def test_a_model_that_is_none_is_refused(file: Path, tmp_path: Path):
     done = run("--model", str(tmp_path / "broken.yaml"), "--events", str(file))
     assert done.returncode == 1
     assert "this is no model" in done.stderr
+
+
+SLIP = {
+    "type": "csl.client.logged_in.v1",
+    "source": "segment",
+    "subject": SUBJECTS[0],
+    "time": "9999-12-31T23:59:59Z",
+    "data": {},
+}
+
+
+def test_a_date_far_ahead_is_a_slip_and_moves_no_week(file: Path):
+    file.write_text(file.read_text() + "\n" + json.dumps(SLIP))
+    now = datetime.now(UTC).isoformat()
+    done = run("--model", str(CONFIG / "loop.yaml"), "--events", str(file), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["to"] <= now
+    command = [sys.executable, "-m", "loopctl.main", "health", "replay", "--events", str(file), "--every", "7"]
+    replayed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert replayed.returncode == 0, replayed.stderr
+    assert max(json.loads(line)["time"] for line in replayed.stdout.splitlines()) <= now
+
+
+def test_a_file_without_an_event_is_told_in_words(tmp_path: Path):
+    empty = tmp_path / "empty.ndjson"
+    empty.write_text("")
+    done = run("--model", str(CONFIG / "loop.yaml"), "--events", str(empty))
+    assert done.returncode == 1
+    assert "there is no event in this file" in done.stderr

@@ -133,7 +133,8 @@ def _of_service(data: Path | None, text: str, span: dict[str, datetime | None]) 
     answer = api.call("POST", "/v1/backtests", json=wish)
     if answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
         raise Problem(
-            f"health does not try this: {reason(answer)}", remedy="docs/health.md says how a model is written"
+            f"health does not try this: {reason(answer)}",
+            remedy="docs/health.md says how a model is written, docs/what-if.md what is tried",
         )
     found = api.good(answer).json()
     tell = _progress()

@@ -105,7 +105,8 @@ def _part(
 
     who = event_file.identities(lines)
     found = event_file.read(lines, who, part=part, parts=WORKERS)
-    until = found.newest // MICRO if last is None else last
+    now = int(datetime.now(UTC).timestamp())  # a date far ahead is a slip: nothing is known of what is to come
+    until = min(found.newest // MICRO, now) if last is None else last
     book = book_of(config)
     clients = ((key, in_order(events)) for key, events in sorted(found.clients.items()))
     return b"".join(_printed(clients, book, until, every)), found.refusals

@@ -64,10 +64,16 @@ class PastFile:
         return day
 
     def known_until(self) -> datetime:
-        """When the newest line was known. Raises Problem for a file without a time."""
+        """When the newest line was known, now at the latest: a date far ahead is a slip.
+
+        Raises Problem for a file without a time.
+        """
+        if not self._latest:
+            raise Problem("there is no event in this file", remedy="give one in import form: an event a line")
         try:
-            return max(datetime.fromisoformat(moment.decode()).astimezone(UTC) for moment in self._latest)
-        except ValueError as error:
+            newest = max(datetime.fromisoformat(moment.decode()).astimezone(UTC) for moment in self._latest)
+            return min(newest, datetime.now(UTC))
+        except (ValueError, OverflowError) as error:
             raise Problem(f"the file's last times cannot be read ({error})", remedy="mend its lines") from error
 
 
