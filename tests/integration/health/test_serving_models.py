@@ -139,7 +139,7 @@ async def test_a_silent_source_of_the_project_shows_at_once_when_read(health: He
     await health.bring_in(client_id, story)
     await health.deliver(event(client.ApprovalRequested(approval_id="now"), day(120), "jira", client_id=client_id))
     assert (await health.health(client_id))["band"] == "healthy"
-    health.clock.advance(hours=24)
+    health.clock.advance(hours=24, seconds=-1)
     await health.hear(*(source for source in ALL if source != "jira"), every=86400)
     assert (await health.health(client_id))["stale_sources"] == []
     health.clock.advance(seconds=1)

@@ -54,6 +54,15 @@ def test_lines_never_span_models_and_turns_are_marked():
     assert {"loop", "loop v2"} <= set(labels)
 
 
+def test_of_turns_close_together_the_last_is_named():
+    published = [point(day, 1300) for day in range(60)]
+    taken_back = [point(60, 900, version=2), *(point(day, 1300) for day in range(61, 89))]
+    text = svg(drawn([*published, *taken_back]))
+    assert text.count("stroke-dasharray") == 2
+    above = [node for node in ElementTree.fromstring(text).iter(f"{SVG}text") if node.get("y") == "48"]
+    assert [node.text for node in above] == ["loop v1"]
+
+
 def test_it_says_in_words_what_it_shows():
     tree = ElementTree.fromstring(svg(handed_off()))
     assert tree.get("role") == "img"

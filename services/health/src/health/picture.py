@@ -25,6 +25,8 @@ TUBE, TUBE_WIDTH, WORDS = 426, 14, 472
 NAME_SHOWN = 40
 LABEL_ROOM = 90
 """A label this close to the right edge stands left of its mark."""
+LABEL_WIDTH = 45
+"""A label is left out where the next mark is closer: they would be printed over each other."""
 
 TONES = {
     "green": "good", "healthy": "good", "amber": "fair", "stable": "fair", "at_risk": "poor", "red": "bad",
@@ -161,11 +163,13 @@ def _line(picture: Picture) -> Iterator[str]:
 
 
 def _turns(picture: Picture) -> Iterator[str]:
-    """Where another model took over."""
-    for before, run in pairwise(picture.runs):
-        x = picture.x(run[0].at)
-        left = x > 10 * (RIGHT - LABEL_ROOM)
+    """Where another model took over; of several close together the last is named."""
+    places = [picture.x(run[0].at) for run in picture.runs[1:]]
+    lefts = [x > 10 * (RIGHT - LABEL_ROOM) for x in places]
+    for nth, ((before, run), x, left) in enumerate(zip(pairwise(picture.runs), places, lefts, strict=True)):
         yield _rule("turn", x, 10 * UPPER - 60, x, 10 * LOWER, dashes="3 3")
+        if nth + 1 < len(places) and places[nth + 1] - x < 10 * LABEL_WIDTH * (1 if lefts[nth + 1] == left else 2):
+            continue
         label = run[0].made_by if run[0].model == before[0].model else run[0].model
         yield _text(
             "soft", x + (-40 if left else 40), 10 * UPPER - 20, label, size=9, anchor="end" if left else "start"
