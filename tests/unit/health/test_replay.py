@@ -83,8 +83,9 @@ def test_nothing_is_scored_after_the_end_nor_known_before_its_time():
 
 def test_churn_is_given_the_same_scores():
     facts = [happened(f) for f in steady(60)]
-    found = training_replay()({str(ADA): facts})[str(ADA)]
-    assert [s.data for s in found] == by_file(steady(60), moment_of(EPOCH + max(f.known for f in facts) // MICRO))
+    until = max(f.known for f in facts) // MICRO
+    found = list(training_replay()(str(ADA), facts, until))
+    assert [s.data for s in found] == by_file(steady(60), moment_of(EPOCH + until))
     assert all(s.known == int(datetime.fromisoformat(s.data["as_of"]).timestamp()) * MICRO for s in found)
 
 
