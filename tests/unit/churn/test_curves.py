@@ -122,3 +122,12 @@ def test_whatever_the_rows_shares_are_shares_and_the_ranked_curve_ends_with_ever
         for name in ("precision", "recall"):
             value = point[name]["value"]
             assert value is None or 0 <= value <= 1
+
+
+def test_a_few_clients_who_all_left_are_no_certainty():
+    clients = np.array(["a", "a", "b", "b", "c", "c"])
+    point = at(
+        curves.thresholds(np.array([0.9, 0.9, 0.9, 0.9, 0.1, 0.1]), np.array([1.0, 1, 1, 1, 0, 0]), clients), 0.5
+    )
+    assert point["precision"]["value"] == 1.0
+    assert point["precision"]["low"] == pytest.approx(curves.wilson(1.0, 2)[0], abs=1e-4), "two clients, not four rows"

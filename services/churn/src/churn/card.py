@@ -1,13 +1,19 @@
-"""The model card: what a model learned from, how good it is, and what it cannot know, in Markdown."""
+"""The model card: what a model learned from, how good it is, and what it cannot know, in Markdown with its plots.
+
+A plot stands in the text by its name; the pictures themselves come last, so that the text can be read as it is. What
+the test had nothing of (a table without time has no weeks) is left out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from churn import card_about, card_plots
 from churn.adapters.stored_model import StoredModel
+from churn.card_about import share, table
 from churn.dataset import Wish
-from churn.domain.moments import moment_of
 
 FIGURES = {
     "auc": "AUC (a leaver ranks above a stayer)",
@@ -16,130 +22,210 @@ FIGURES = {
     "log_loss": "log-loss",
     "brier": "Brier score",
     "ece": "calibration error (ECE, ten equal bins)",
+    "recall_at_capacity": "leavers among the riskiest tenth before they left",
 }
+RIVALS = {"logistic": "logistic regression", "rule": "two-signal rule", "in_service": "the model in service"}
+SHOWN_THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+Metrics = Mapping[str, Any]
 
 
-def markdown(metrics: Mapping[str, Any], stored: StoredModel, *, trained_on: str, fingerprint: str, wish: Wish) -> str:
-    """The card of a model that was just trained."""
+def markdown(
+    metrics: Metrics, stored: StoredModel, *, trained_on: str, fingerprint: str, wish: Wish | None = None
+) -> str:
+    """The card of a model that was just trained. Without a wish it is that of a team's own table."""
+    plots: dict[str, str] = {}
+
+    def plot(name: str, draw: Callable[[Metrics], str | None], alt: str) -> Iterator[str]:
+        picture = draw(metrics)
+        if picture is not None:
+            plots[name] = picture
+            yield f"![{alt}][{name}]"
+
     parts = [
         "# Churn model card",
-        *_warning(trained_on),
-        _what(wish),
+        *card_about.warning(trained_on),
+        card_about.what(metrics, wish),
+        *_verdict(metrics),
         "## Data",
-        _data(metrics, wish),
+        card_about.data(metrics, wish),
         "## How good it is",
-        (
-            "Measured on the test moments: every label that was learned from was known before they began."
-            " Intervals: 95 %, drawing clients with replacement."
-        ),
+        card_about.how_tested(metrics),
         _figures(metrics),
-        f"Calibrated probabilities would show an ECE of {metrics['ece_noise_floor']['value']} on as many rows.",
+        *_notes(metrics),
         "## What it said and what came",
-        _reliability(metrics),
-        "## What thresholds would have flagged",
-        _thresholds(metrics),
-        "## Columns that tell most on their own",
-        _columns(metrics),
+        *plot("reliability", card_plots.reliability, "Reliability: said against came"),
+        *_reliability(metrics),
+        "## Finding the leavers",
+        *plot("precision-recall", card_plots.precision_recall, "Precision and recall"),
+        *plot("gain", card_plots.gain, "Gain: share of leavers by share looked at"),
+        *_headed("## How early", plot("lead-times", card_plots.lead_times, "Alerted two weeks ahead"), _early(metrics)),
+        "## Where to draw the line",
+        *_line_notes(metrics),
+        *plot("alerts", card_plots.alerts, "Alerts by threshold"),
+        *plot("cost", card_plots.cost, "Cost by threshold"),
+        *_thresholds(metrics),
+        *_headed(
+            "## Segments", plot("segments", card_plots.segments, "Said less came, by segment"), _segments(metrics)
+        ),
+        *_headed("## Candidates compared", _compared(metrics)),
+        "## Guards against leaks",
+        card_about.guards(metrics),
+        *_headed("## Columns that tell most on their own", _columns(metrics)),
         "## Limits",
-        _limits(metrics, trained_on),
+        card_about.limits(metrics, trained_on),
         "## Made with",
-        _made_with(stored, fingerprint),
+        card_about.made_with(stored, fingerprint),
+        *(f"[{name}]: {_uri(picture)}" for name, picture in plots.items()),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _warning(trained_on: str) -> list[str]:
-    if trained_on != "simulated":
-        return []
-    return ["**Trained on simulated data.** Its figures say nothing about real clients; do not act on them."]
+def _headed(heading: str, *parts: Iterator[str]) -> list[str]:
+    """A section, if there is anything in it."""
+    found = [block for part in parts for block in part]
+    return [heading, *found] if found else []
 
 
-def _what(wish: Wish) -> str:
-    return (
-        f"Probability that a client gives notice, lapses without renewal, or falls to no recurring revenue within"
-        f" {wish.rules.horizon_days} days. Population: clients of at least {wish.rules.min_tenure_days} days that are"
-        f" not under notice. Trees (XGBoost), monotone where the domain is sure, a logistic regression, or the mean of"
-        f" both: whichever did best on clients it had not seen; calibrated on the last part of what was learned from."
-    )
+def _uri(picture: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(picture.encode()).decode()}"
 
 
-def _data(metrics: Mapping[str, Any], wish: Wish) -> str:
-    rows, leavers = metrics["rows"], metrics["leavers"]
-    return "\n".join(
-        [
-            (
-                f"- {metrics['clients']} clients, {leavers['all']} of them left; {metrics['lines']} events,"
-                f" {metrics['refused']} lines refused, {metrics['scores']} health scores"
-            ),
-            (
-                f"- {rows['all']} moments of clients, every {wish.grid_days} days from"
-                f" {_day(metrics['moments']['first'])} to {_day(metrics['moments']['last'])};"
-                f" outcomes known until {_day(metrics['known_until'])}"
-            ),
-            (
-                f"- fitted to {rows['fit']} rows ({leavers['fit']} leavers) until {_day(metrics['fit_until'])},"
-                f" tested on {rows['test']} rows ({leavers['test']} leavers) from {_day(metrics['test_from'])}"
-            ),
-            f"- base rate of the test: {metrics['base_rate']['value']:.1%}",
-        ]
-    )
+def _verdict(metrics: Metrics) -> Iterator[str]:
+    gate = metrics.get("gate")
+    if gate is None:
+        return
+    yield "## Verdict"
+    if gate["passed"]:
+        yield "**Passed the gate:** it may be put in service."
+    else:
+        yield "**Failed the gate:** it is kept out of service. What was not shown is marked."
+    yield "\n".join(f"- {'shown' if check['passed'] else '**not shown**'}: {check['text']}" for check in gate["checks"])
 
 
-def _figures(metrics: Mapping[str, Any]) -> str:
-    lines = ["| figure | value | from | to |", "|---|---|---|---|"]
+def _figures(metrics: Metrics) -> str:
+    rivals = [name for name in RIVALS if name in metrics.get("baselines", {})]
+    rows = []
     for name, words in FIGURES.items():
-        figure = metrics[name]
-        lines.append(f"| {words} | {figure['value']} | {figure['low']} | {figure['high']} |")
-    return "\n".join(lines)
+        if name not in metrics:
+            continue
+        theirs = [metrics["baselines"][rival].get(name) for rival in rivals]
+        rows.append([words, _figure(metrics[name]), *(_figure(one) for one in theirs)])
+    return table(["figure", "this model", *(RIVALS[name] for name in rivals)], rows)
 
 
-def _reliability(metrics: Mapping[str, Any]) -> str:
-    lines = ["| rows | said | came |", "|---|---|---|"]
-    lines += [f"| {b['n']} | {b['said']:.1%} | {b['came']:.1%} |" for b in metrics["curves"]["reliability"]]
-    return "\n".join(lines)
+def _figure(figure: Mapping[str, float | None] | None) -> str:
+    if figure is None or figure["value"] is None:
+        return "–"
+    if figure["low"] is None:
+        return _n(figure["value"])
+    return f"{_n(figure['value'])} ({_n(figure['low'])} … {_n(figure['high'])})"
 
 
-def _thresholds(metrics: Mapping[str, Any]) -> str:
-    lines = ["| probability from | rows | of them left | of all leavers |", "|---|---|---|---|"]
-    for line, found in metrics["above"].items():
-        lines.append(f"| {line} | {found['rows']} | {_share(found['precision'])} | {_share(found['recall'])} |")
-    return "\n".join(lines)
+def _n(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}" if abs(value) >= 1 else f"{value:.3f}"
 
 
-def _columns(metrics: Mapping[str, Any]) -> str:
-    lines = ["| column | AUC alone |", "|---|---|"]
-    lines += [f"| `{name}` | {value} |" for name, value in list(metrics["importance"].items())[:12]]
-    return "\n".join(lines)
+def _notes(metrics: Metrics) -> Iterator[str]:
+    floor = metrics["ece_noise_floor"]["value"]
+    yield f"Perfectly calibrated probabilities would show an ECE of {floor:.3f} on as many rows, by chance alone."
+    folds = metrics.get("folds")
+    if folds:
+        yield f"Mean AUC of the {folds['number']} folds: {_figure(folds['auc'])}."
+    grouped = metrics.get("grouped")
+    if grouped:
+        yield (
+            f"On clients that it has not seen at any moment: AUC {_figure(grouped['auc'])},"
+            f" calibration error {_figure(grouped['ece'])}."
+        )
 
 
-def _limits(metrics: Mapping[str, Any], trained_on: str) -> str:
-    own = "clients like those of the training data" if trained_on == "own" else "the simulated world, and nothing else"
-    return "\n".join(
-        [
-            f"- It speaks about {own}, as long as they behave as they did until {_day(metrics['known_until'])}.",
-            "- It finds what goes together with leaving, not what causes it; a reason is a hint, not a diagnosis.",
-            "- At low base rates few clients reach a high probability; look at the riskiest, not only at the flagged.",
-            "- Clients that were helped because of a flag and stayed make later data look as if flags were wrong.",
-            "- What no connected source reports is missing, and missing data is not good news.",
-        ]
+def _reliability(metrics: Metrics) -> Iterator[str]:
+    bins = metrics["curves"]["reliability"]
+    rows = [
+        [b["n"], b["clients"], share(b["said"]), f"{share(b['came'])} ({share(b['low'])} … {share(b['high'])})"]
+        for b in bins
+    ]
+    yield table(["rows", "clients", "said", "came"], rows)
+    yield "Intervals count clients, not rows: the moments of one client are not independent."
+
+
+def _early(metrics: Metrics) -> Iterator[str]:
+    told = metrics.get("lead_time_days")
+    if not told or told["share_14d"]["value"] is None:
+        return
+    median = told["median"]
+    yield (
+        f"The riskiest tenth of each moment is alerted. Leavers that were alerted were so {_figure(median)} days before"
+        f" they left (median). Alerted 14 days ahead or earlier: {_shares(told['share_14d'])} of all leavers, and"
+        f" {_shares(told['control_share_14d'])} of those who stayed and were clients at the same moments."
     )
 
 
-def _made_with(stored: StoredModel, fingerprint: str) -> str:
-    libraries = ", ".join(f"{name} {version}" for name, version in sorted(stored.libraries.items()))
-    return "\n".join(
-        [
-            f"- model sha256 `{stored.sha256}`",
-            f"- training table sha256 `{fingerprint}`",
-            f"- {len(stored.features)} columns, calibration: {stored.calibration['method']}",
-            f"- {libraries}",
-        ]
+def _shares(figure: Mapping[str, float | None]) -> str:
+    if figure["low"] is None:
+        return share(figure["value"])
+    return f"{share(figure['value'])} ({share(figure['low'])} … {share(figure['high'])})"
+
+
+def _line_notes(metrics: Metrics) -> Iterator[str]:
+    yield (
+        "If a contact costs the share r of what it brings with somebody who would have left (share saved × value of the"
+        " client), contacting pays from the probability r on. `GET /v1/thresholds` works it out for the clients there"
+        " are now."
     )
+    if metrics["curves"].get("clients_a_moment"):
+        yield "Alerts are told for 1,000 clients; an alert is a client that was not above the threshold before."
 
 
-def _day(second: int) -> str:
-    return moment_of(second).date().isoformat()
+def _thresholds(metrics: Metrics) -> Iterator[str]:
+    curves = metrics["curves"]
+    weekly = "clients_a_moment" in curves
+    rows = []
+    for point in curves["thresholds"]:
+        if point["from"] not in SHOWN_THRESHOLDS:
+            continue
+        row = [f"{point['from']:.0%}", point["rows"]]
+        if weekly:
+            new = point["new_a_week"]
+            row.append("–" if new is None else f"{1_000 * new / curves['clients_a_moment']:.2f}")
+        rows.append([*row, share(point["said"]), _shares(point["precision"]), _shares(point["recall"])])
+    head = ["probability from", "rows", *(["new a week"] if weekly else []), "said", "of them left", "of all leaving"]
+    yield table(head, rows)
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0%}"
+def _segments(metrics: Metrics) -> Iterator[str]:
+    told = metrics.get("segments")
+    if not told:
+        return
+    rows = []
+    for one in told:
+        off = one["difference"]
+        off_by = off["low"] is not None and not off["low"] <= 0 <= off["high"]
+        said = [share(one["said"]), share(one["came"]), f"{_points(off['low'])} … {_points(off['high'])}"]
+        rows.append([f"{one['kind']} {one['name']}", one["clients"], one["n"], *said, "**off**" if off_by else "ok"])
+    yield table(["segment", "clients", "rows", "said", "came", "difference between", ""], rows)
+    yield "Intervals hold for all segments at once. Segments of fewer than 50 clients are not judged."
+
+
+def _points(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:+.1f}"
+
+
+def _compared(metrics: Metrics) -> Iterator[str]:
+    compared = metrics.get("compared")
+    if not compared:
+        return
+    ranked = sorted(compared.items(), key=lambda pair: pair[1])
+    chosen = metrics.get("model")
+    yield table(
+        ["candidate", "log-loss", ""],
+        [[name, f"{loss:.5f}", "chosen" if name == chosen else ""] for name, loss in ranked],
+    )
+    yield "On clients of the training window that each had not seen; the test had no part in the choice."
+
+
+def _columns(metrics: Metrics) -> Iterator[str]:
+    rows = [[f"`{name}`", value] for name, value in list((metrics.get("importance") or {}).items())[:12]]
+    if rows:
+        yield table(["column", "AUC alone"], rows)

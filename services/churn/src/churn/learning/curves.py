@@ -2,7 +2,8 @@
 
 `p` are calibrated probabilities of rows that no fit has seen, `left` what came (1 left, 0 stayed), `clients` whose row
 it is, `moments` its second. Intervals are 95 %: by drawing clients with replacement, since the rows of one client are
-not independent; in bins by Wilson's formula with as many trials as there are clients in the bin.
+not independent; in bins, and where all or none left (every draw says the same then), by Wilson's formula with as many
+trials as there are clients.
 """
 
 from __future__ import annotations
@@ -139,6 +140,7 @@ def _measured(rank: Floats, left: Floats, clients: NDArray[Any], cuts: Floats, p
     above = np.column_stack([np.bincount(owner, rank >= cut, len(names)) for cut in cuts])
     hits = np.column_stack([np.bincount(owner, (rank >= cut) * left, len(names)) for cut in cuts])
     leaving = np.bincount(owner, left, len(names))
+    leavers = int((leaving > 0).sum())
     even = np.full(len(names), 1 / len(names))
     draws = np.random.default_rng(SEED).multinomial(len(names), even, DRAWS).astype(np.float64)
     precisions = _shares(draws @ hits, draws @ above)
@@ -146,15 +148,15 @@ def _measured(rank: Floats, left: Floats, clients: NDArray[Any], cuts: Floats, p
     curve = []
     for nth, cut in enumerate(cuts):
         rows, mine = int(above[:, nth].sum()), rank >= cut
-        caught = int((hits[:, nth] > 0).sum())
+        caught, whose = int((hits[:, nth] > 0).sum()), int((above[:, nth] > 0).sum())
         curve.append(
             {
                 "from": _round(p[mine].min() if rank is not p and rows else cut),
                 "rows": rows,
                 "share": _round(rows / len(rank)),
                 "said": _round(p[mine].mean()) if rows else None,
-                "precision": _figure(hits[:, nth].sum(), rows, precisions[:, nth]),
-                "recall": _figure(hits[:, nth].sum(), leaving.sum(), recalls[:, nth]),
+                "precision": _figure(hits[:, nth].sum(), rows, precisions[:, nth], whose),
+                "recall": _figure(hits[:, nth].sum(), leaving.sum(), recalls[:, nth], leavers),
                 "leavers_caught": caught,
             }
         )
@@ -197,11 +199,11 @@ def _shares(part: Floats, whole: Floats) -> Floats:
         return np.asarray(part / whole, dtype=np.float64)
 
 
-def _figure(part: float, whole: float, draws: Floats) -> dict[str, float | None]:
+def _figure(part: float, whole: float, draws: Floats, trials: int) -> dict[str, float | None]:
     good = draws[~np.isnan(draws)]
     if not whole or not good.size:
         return {"value": None, "low": None, "high": None}
-    low, high = np.quantile(good, [0.025, 0.975])
+    low, high = wilson(part / whole, trials) if part in (0, whole) else np.quantile(good, [0.025, 0.975])
     return {"value": _round(part / whole), "low": _round(low), "high": _round(high)}
 
 
