@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from churn.domain.columns import Column
 from churn.domain.features import health, money, people, signs, support, usage, work
@@ -141,7 +142,14 @@ _FUNCTIONS = tuple(feature.of for feature in FEATURES)
 
 def values(view: View) -> list[float]:
     """All features in the order of `FEATURES`."""
-    return [of(view) for of in _FUNCTIONS]
+    memo: dict[Any, Any] = view.memo
+    found: list[float] = []
+    for of in _FUNCTIONS:
+        value = memo.get(of)
+        if value is None:
+            value = memo[of] = of(view)
+        found.append(value)
+    return found
 
 
 def extract(state: State, track: HealthTrack, moment: int) -> list[float]:

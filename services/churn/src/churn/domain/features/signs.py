@@ -53,7 +53,7 @@ def showing(view: View) -> list[Sign] | None:
 
 
 def _showing(view: View) -> list[Sign] | None:
-    values = [(sign, [measure(view) for measure in sign.measures]) for sign in SIGNS]
+    values = [(sign, [view.value(measure) for measure in sign.measures]) for sign in SIGNS]
     if not any(value == value for _, measured in values for value in measured):
         return None
     return [sign for sign, measured in values if _shows(sign, measured)]

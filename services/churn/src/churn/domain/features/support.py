@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from churn.domain.features.view import MISSING, View, count_over, log_ratio, mean_over
+from churn.domain.features.view import MISSING, View, count_over, log_ratio
 from churn.domain.moments import DAY
 
 
@@ -41,12 +41,12 @@ def ticket_oldest_days(view: View) -> float:
 
 def mood_now(view: View) -> float:
     """Mean sentiment (−1 … 1) of what client people wrote in the last 42 days."""
-    return mean_over(view.state.mood, view.today, 0, 41) / 1000
+    return view.spans("mood").mean / 1000
 
 
 def mood_change(view: View) -> float:
     """The last 42 days' mood less that of the 84 days before."""
-    return mood_now(view) - mean_over(view.state.mood, view.today, 42, 125) / 1000
+    return mood_now(view) - view.spans("mood").mean_before / 1000
 
 
 def mood_worst(view: View) -> float:
@@ -101,12 +101,12 @@ def csm_sentiment(view: View) -> float:
 
 def reply_hours(view: View) -> float:
     """Mean hours that the client took to answer us, last 42 days."""
-    return mean_over(view.state.replies, view.today, 0, 41) / 60
+    return view.spans("replies").mean / 60
 
 
 def reply_trend(view: View) -> float:
     """ln of those hours against the 84 days before."""
-    now, before = reply_hours(view), mean_over(view.state.replies, view.today, 42, 125) / 60
+    now, before = reply_hours(view), view.spans("replies").mean_before / 60
     return log_ratio(now, before) if now == now and before == before else MISSING
 
 
@@ -119,8 +119,7 @@ def silent_days(view: View) -> float:
 
 def message_words(view: View) -> float:
     """ln of words a message, last 42 days against the 84 before: messages get shorter."""
-    now = mean_over(view.state.words, view.today, 0, 41)
-    before = mean_over(view.state.words, view.today, 42, 125)
+    now, before = view.spans("words").mean, view.spans("words").mean_before
     return log_ratio(now, before, 5.0) if now == now and before == before else MISSING
 
 
@@ -128,9 +127,8 @@ def messages_trend(view: View) -> float:
     """ln of messages from the client, last 42 days against the pace of the 84 before."""
     if not view.state.words or view.baseline_weeks < 3:
         return MISSING
-    now = sum(n for day, (n, _) in view.state.words.items() if 0 <= view.today - day <= 41)
-    before = sum(n for day, (n, _) in view.state.words.items() if 42 <= view.today - day <= 125)
-    return log_ratio(now, before / 2)
+    messages = view.spans("words")
+    return log_ratio(messages.number, messages.number_before / 2)
 
 
 def _rating(view: View, kind: str, days: int, last: int) -> float:

@@ -14,6 +14,7 @@ from churn.domain.features.view import (
     mean,
 )
 
+NOW_DAYS, BASELINE_DAYS = 7 * NOW_WEEKS, 7 * BASELINE_WEEKS
 DIP_WEEKS = 2
 ACTIVE_WEEKS = 8
 
@@ -74,21 +75,21 @@ def weeks_since_usage(view: View) -> float:
 
 def usage_days(view: View) -> float:
     """On how many of the last 28 days anything was used."""
-    return float(_days_used(view, 0, 27)) if view.has("usage") else MISSING
+    return float(_days_used(view)[0]) if view.has("usage") else MISSING
 
 
 def usage_days_trend(view: View) -> float:
     """ln of days of use, last 28 days against the client's own normal of the 84 days before."""
     if not view.has("usage") or view.baseline_weeks < ENOUGH_BASELINE_WEEKS:
         return MISSING
-    before = _days_used(view, 28, 27 + 7 * view.baseline_weeks)
-    return log_ratio(_days_used(view, 0, 27), before * NOW_WEEKS / view.baseline_weeks)
+    now, before = _days_used(view)
+    return log_ratio(now, before * NOW_WEEKS / view.baseline_weeks)
 
 
 def usage_per_user(view: View) -> float:
     """ln(1 + usage a week for each active user), last 28 days."""
-    users = _users(view, 0, 27)
-    return math.log1p(mean(view.usage_weeks[:NOW_WEEKS]) / users) if users else MISSING
+    users, _ = _users(view)
+    return math.log1p(mean(view.usage_weeks[:NOW_WEEKS]) / users) if users > 0 else MISSING
 
 
 def usage_price(view: View) -> float:
@@ -129,20 +130,20 @@ def features_lost(view: View) -> float:
 
 def seat_use(view: View) -> float:
     """Most active users reported on a day of the last 28 days ÷ seats."""
-    users = _users(view, 0, 27)
-    return users / view.life.seats if users is not None and view.life.seats else MISSING
+    users, _ = _users(view)
+    return users / view.life.seats if users >= 0 and view.life.seats else MISSING
 
 
 def users_level(view: View) -> float:
     """ln(1 + most active users reported on a day of the last 28)."""
-    users = _users(view, 0, 27)
-    return MISSING if users is None else math.log1p(users)
+    users, _ = _users(view)
+    return MISSING if users < 0 else math.log1p(users)
 
 
 def users_trend(view: View) -> float:
     """ln of the most active users, last 28 days against the 84 before."""
-    now, before = _users(view, 0, 27), _users(view, 28, 111)
-    return MISSING if now is None or before is None else log_ratio(now, before)
+    now, before = _users(view)
+    return MISSING if now < 0 or before < 0 else log_ratio(now, before)
 
 
 def baseline(view: View, weeks: list[int]) -> float:
@@ -166,13 +167,36 @@ def _features_within(view: View, first: int, last: int) -> int:
     return sum(1 for name in view.state.features if used_within(view, name, first, last))
 
 
-def _days_used(view: View, first: int, last: int) -> int:
-    return sum(1 for day, quantity in view.state.usage.items() if quantity and first <= view.today - day <= last)
+def _days_used(view: View) -> tuple[int, int]:
+    """Days of use: of the last 28, and of the client's own past before (see `baseline`)."""
+    if "usage_days" not in view.memo:
+        now = before = 0
+        oldest = NOW_DAYS + 7 * view.baseline_weeks
+        for day, quantity in view.state.usage.items():
+            if quantity:
+                age = view.today - day
+                if 0 <= age < NOW_DAYS:
+                    now += 1
+                elif NOW_DAYS <= age < oldest:
+                    before += 1
+        view.memo["usage_days"] = (now, before)
+    found: tuple[int, int] = view.memo["usage_days"]
+    return found
 
 
-def _users(view: View, first: int, last: int) -> int | None:
-    found = [n for day, n in view.state.users.items() if first <= view.today - day <= last]
-    return max(found) if found else None
+def _users(view: View) -> tuple[int, int]:
+    """Most active users on a day of the last 28, and of the 84 before; −1 where none were reported."""
+    if "users" not in view.memo:
+        now = before = -1
+        for day, number in view.state.users.items():
+            age = view.today - day
+            if 0 <= age < NOW_DAYS:
+                now = max(now, number)
+            elif NOW_DAYS <= age < NOW_DAYS + BASELINE_DAYS:
+                before = max(before, number)
+        view.memo["users"] = (now, before)
+    found: tuple[int, int] = view.memo["users"]
+    return found
 
 
 def _trend(view: View, weeks: list[int]) -> float:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from churn.domain import health_track
 from churn.domain.health_track import HealthTrack
@@ -16,8 +16,27 @@ WEEKS = 16
 """Weeks that windows reach back: four of now, twelve of the client's own baseline."""
 NOW_WEEKS = 4
 BASELINE_WEEKS = 12
+SPAN_DAYS, BEFORE_DAYS = 42, 84
+"""Of what people write and how they answer: now, and what it is held against."""
 ENOUGH_BASELINE_WEEKS = 3
 """With fewer weeks of its own past a client has no baseline, and its trends are missing."""
+
+
+class Spans(NamedTuple):
+    """How many and their sum, in the last 42 days and in the 84 before."""
+
+    number: int
+    total: int
+    number_before: int
+    total_before: int
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.number if self.number else MISSING
+
+    @property
+    def mean_before(self) -> float:
+        return self.total_before / self.number_before if self.number_before else MISSING
 
 
 class View:
@@ -50,7 +69,7 @@ class View:
         self.usage_weeks = weekly(state.usage, self.today)
         self.health = health_track.until(track, moment)
         self.ratings = state.ratings
-        self.memo: dict[str, Any] = {}
+        self.memo: dict[Any, Any] = {}
         """What several features share and is worked out by the first of them."""
 
     def has(self, kind: str) -> bool:
@@ -66,6 +85,22 @@ class View:
         """When something of this kind last happened."""
         marks = self.state.marks.get(kind)
         return marks[-1][0] if marks else None
+
+    def value(self, of: Callable[[View], float]) -> float:
+        """A feature's value, worked out once."""
+        found = self.memo.get(of)
+        if found is None:
+            found = self.memo[of] = of(self)
+        known: float = found
+        return known
+
+    def spans(self, kind: str) -> Spans:
+        """What was summed in the last 42 days and in the 84 before, of one of the state's `Sums` (by its name)."""
+        found = self.memo.get(kind)
+        if found is None:
+            found = self.memo[kind] = _spans(getattr(self.state, kind), self.today)
+        known: Spans = found
+        return known
 
     def days_since(self, second: int | None) -> float:
         return MISSING if second is None else (self.moment - second) / DAY
@@ -87,11 +122,17 @@ def weekly(buckets: Mapping[int, int], today: int) -> list[int]:
     return weeks
 
 
-def mean_over(sums: Mapping[int, list[int]], today: int, first: int, last: int) -> float:
-    """Mean of what was summed from `first` to `last` days ago (0 is today); missing if there is nothing."""
-    chosen = [both for day, both in sums.items() if first <= today - day <= last]
-    number = sum(n for n, _ in chosen)
-    return sum(total for _, total in chosen) / number if number else MISSING
+def _spans(sums: Mapping[int, list[int]], today: int) -> Spans:
+    now = total = before = total_before = 0
+    for day, (number, summed) in sums.items():
+        age = today - day
+        if 0 <= age < SPAN_DAYS:
+            now += number
+            total += summed
+        elif SPAN_DAYS <= age < SPAN_DAYS + BEFORE_DAYS:
+            before += number
+            total_before += summed
+    return Spans(now, total, before, total_before)
 
 
 def count_over(buckets: Mapping[int, int], today: int, first: int, last: int) -> int:

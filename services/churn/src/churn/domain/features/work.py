@@ -102,13 +102,19 @@ def milestone_score_change(view: View) -> float:
 
 
 def _due(view: View) -> list[list[Any]]:
-    return [milestone for milestone in view.state.milestones.values() if milestone[0] <= view.moment]
+    if "due" not in view.memo:
+        view.memo["due"] = [known for known in view.state.milestones.values() if known[0] <= view.moment]
+    found: list[list[Any]] = view.memo["due"]
+    return found
 
 
 def _ahead(view: View) -> list[float]:
     """By how many days each milestone that is done was early, in the order in which they were done."""
-    done = sorted((done, due) for due, _, done in view.state.milestones.values() if done is not None)
-    return [(due - at) / DAY for at, due in done]
+    if "ahead" not in view.memo:
+        done = sorted((done, due) for due, _, done in view.state.milestones.values() if done is not None)
+        view.memo["ahead"] = [(due - at) / DAY for at, due in done]
+    found: list[float] = view.memo["ahead"]
+    return found
 
 
 def _change(values: list[float]) -> float:
