@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from churn import card_about, card_plots
@@ -30,18 +31,26 @@ SHOWN_THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.
 Metrics = Mapping[str, Any]
 
 
+@dataclass
+class Plots:
+    """What has been drawn so far, by name."""
+
+    metrics: Metrics
+    drawn: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, name: str, draw: Callable[[Metrics], str | None], alt: str) -> Iterator[str]:
+        """The plot's place in the text, if there is something to draw."""
+        picture = draw(self.metrics)
+        if picture is not None:
+            self.drawn[name] = picture
+            yield f"![{alt}][{name}]"
+
+
 def markdown(
     metrics: Metrics, stored: StoredModel, *, trained_on: str, fingerprint: str, wish: Wish | None = None
 ) -> str:
     """The card of a model that was just trained. Without a wish it is that of a team's own table."""
-    plots: dict[str, str] = {}
-
-    def plot(name: str, draw: Callable[[Metrics], str | None], alt: str) -> Iterator[str]:
-        picture = draw(metrics)
-        if picture is not None:
-            plots[name] = picture
-            yield f"![{alt}][{name}]"
-
+    plot = Plots(metrics)
     parts = [
         "# Churn model card",
         *card_about.warning(trained_on),
@@ -51,23 +60,8 @@ def markdown(
         card_about.data(metrics, wish),
         "## How good it is",
         card_about.how_tested(metrics),
-        _figures(metrics),
-        *_notes(metrics),
-        "## What it said and what came",
-        *plot("reliability", card_plots.reliability, "Reliability: said against came"),
-        *_reliability(metrics),
-        "## Finding the leavers",
-        *plot("precision-recall", card_plots.precision_recall, "Precision and recall"),
-        *plot("gain", card_plots.gain, "Gain: share of leavers by share looked at"),
-        *_headed("## How early", plot("lead-times", card_plots.lead_times, "Alerted two weeks ahead"), _early(metrics)),
-        "## Where to draw the line",
-        *_line_notes(metrics),
-        *plot("alerts", card_plots.alerts, "Alerts by threshold"),
-        *plot("cost", card_plots.cost, "Cost by threshold"),
-        *_thresholds(metrics),
-        *_headed(
-            "## Segments", plot("segments", card_plots.segments, "Said less came, by segment"), _segments(metrics)
-        ),
+        *_quality(metrics, plot),
+        *_use(metrics, plot),
         *_headed("## Candidates compared", _compared(metrics)),
         "## Guards against leaks",
         card_about.guards(metrics),
@@ -76,9 +70,32 @@ def markdown(
         card_about.limits(metrics, trained_on),
         "## Made with",
         card_about.made_with(stored, fingerprint),
-        *(f"[{name}]: {_uri(picture)}" for name, picture in plots.items()),
+        *(f"[{name}]: {_uri(picture)}" for name, picture in plot.drawn.items()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _quality(metrics: Metrics, plot: Plots) -> Iterator[str]:
+    yield _figures(metrics)
+    yield from _notes(metrics)
+    yield "## What it said and what came"
+    yield from plot("reliability", card_plots.reliability, "Reliability: said against came")
+    yield from _reliability(metrics)
+    yield "## Finding the leavers"
+    yield from plot("precision-recall", card_plots.precision_recall, "Precision and recall")
+    yield from plot("gain", card_plots.gain, "Gain: share of leavers by share looked at")
+
+
+def _use(metrics: Metrics, plot: Plots) -> Iterator[str]:
+    early = plot("lead-times", card_plots.lead_times, "Alerted two weeks ahead")
+    yield from _headed("## How early", early, _early(metrics))
+    yield "## Where to draw the line"
+    yield from _line_notes(metrics)
+    yield from plot("alerts", card_plots.alerts, "Alerts by threshold")
+    yield from plot("cost", card_plots.cost, "Cost by threshold")
+    yield from _thresholds(metrics)
+    off = plot("segments", card_plots.segments, "Said less came, by segment")
+    yield from _headed("## Segments", off, _segments(metrics))
 
 
 def _headed(heading: str, *parts: Iterator[str]) -> list[str]:
