@@ -127,6 +127,8 @@ def test_a_journey_that_is_left_shows_how():
     assert found["milestones_due"] == 5 / 6
     assert found["milestone_ahead_days"] == (10 + 2 - 3 - 10) / 4
     assert found["milestone_ahead_change"] == (-3 - 10) / 2 - (10 + 2) / 2
+    assert found["plan_days_left"] == 34
+    assert found["milestone_score_last"] == 40
     assert found["milestone_scores"] == 70, "in the unit they came in"
     assert found["milestone_score_change"] == pytest.approx((55 - 85) / 50)
 

@@ -79,6 +79,18 @@ def milestones_due(view: View) -> float:
     return mean(float(due <= view.moment) for due, _, _ in view.state.milestones.values())
 
 
+def plan_days_left(view: View) -> float:
+    """Days until the last planned milestone falls due, up to 365; negative once it has."""
+    due: list[int] = [due for _, due, _ in view.state.milestones.values()]
+    return min(FAR_DAYS, (max(due) - view.moment) / DAY) if due else MISSING
+
+
+def milestone_score_last(view: View) -> float:
+    """The last KPI value that came with a milestone done, in its own unit."""
+    scores = view.ratings.get("milestone", ())
+    return scores[-1][1] / 1000 if scores else MISSING
+
+
 def milestone_ahead_days(view: View) -> float:
     """Mean days before their due time at which the last four milestones were done; negative when late."""
     return mean(_ahead(view)[-LATEST:])
