@@ -12,12 +12,26 @@ from common.errors import Refused
 from pydantic import BaseModel, ConfigDict, Field
 
 from health.definitions import Word, parse
+from health.domain.fold.people import REPLIES
 from health.domain.signs import SIGNS, Kind, Policy, Rhythm, Sign
 from health.domain.signs.sign import Params
+from health.domain.state import ACTIVITY_DAYS, USAGE_DAYS
+from health.signs import WEEKS
 
 MOST = 100_000
 CALMER = (("ends_below", 1), ("ends_above", -1))
 """Settings at which a sign is over, and on which side of its beginning they lie: 1 below, −1 above."""
+
+AT_LEAST_ONE = frozenset(
+    {"answers", "least_before", "least_contacts", "least_texts", "least_weeks", "recent_days", "weeks", "window_days"}
+)
+"""Settings that would look at nothing with 0."""
+AT_MOST = {
+    ("meetings_cancelled", "window_days"): ACTIVITY_DAYS,
+    ("response_times_rising", "answers"): REPLIES // 2,
+    ("score_falling", "weeks"): WEEKS,
+}
+"""What is remembered: further back there is nothing to look at."""
 
 Figures = dict[Word, Annotated[float, Field(ge=0, le=MOST)]]
 Tier = Literal["strategic", "core", "standard"]
@@ -25,7 +39,7 @@ Days = Annotated[int, Field(gt=0, le=3660)]
 
 
 class Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TierSpec(Spec):
@@ -98,12 +112,27 @@ def _params(kind: Kind, name: str, figures: Mapping[str, float]) -> Params:
             raise Refused(f"{name} needs the setting {needed}", field=f"{kind}.{name}")
         if scale == 1 and figures[needed] != int(figures[needed]):
             raise Refused(f"{needed} is a whole number", field=f"{kind}.{name}.{needed}")
+        if needed in AT_LEAST_ONE and figures[needed] < 1:
+            raise Refused(f"{needed} is 1 or more", field=f"{kind}.{name}.{needed}")
+    _within_reach(kind, name, figures)
     for over, side in CALMER:
         begin = figures.get("starts_at", figures.get("starts_below", 0.0))
         if over in figures and side * figures[over] > side * begin:
             rule = f"{name} would be over while it begins: {over} lies on the wrong side of {begin:g}"
             raise Refused(rule, field=f"{kind}.{name}.{over}")
     return {setting: round(figures[setting] * scale) for setting, scale in scales.items()}
+
+
+def _within_reach(kind: Kind, name: str, figures: Mapping[str, float]) -> None:
+    """A sign looks back as far as health remembers, and asks for no more than it looks at. Raises Refused."""
+    for (sign, setting), most in AT_MOST.items():
+        if sign == name and figures[setting] > most:
+            raise Refused(f"{setting} is {most} at most: more is not remembered", field=f"{kind}.{name}.{setting}")
+    if figures.get("least_weeks", 0) > figures.get("weeks", MOST):
+        raise Refused(f"least_weeks is {figures['weeks']:g} at most", field=f"{kind}.{name}.least_weeks")
+    if name == "usage_dip" and 7 * figures["weeks"] + figures["recent_days"] >= USAGE_DAYS:
+        rule = f"{name} looks back {USAGE_DAYS - 1} days at most: recent_days and 7 days for each of weeks"
+        raise Refused(rule, field=f"{kind}.{name}.weeks")
 
 
 def signs_from(text: str, *, name: str = "signs") -> SignsSpec:

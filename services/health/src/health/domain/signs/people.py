@@ -32,7 +32,7 @@ def response_times_rising(seen: Seen, params: Params) -> Finding | None:
     latest, earlier = replies[-params["answers"] :], replies[: -params["answers"]]
     now, before = _median([r[1] for r in latest]), _median([r[1] for r in earlier])
     shrink = 60 * params["shrink_hours"]
-    ratio = RATIO * (now + shrink) // (before + shrink)
+    ratio = RATIO * (now + shrink) // max(1, before + shrink)
     if not seen.above(ratio, params) or ("" not in seen.on and now < 60 * params["least_hours"]):
         return None
     text = f"their last {len(latest)} answers took {_span(now)} (median; {_span(before)} before)"

@@ -40,7 +40,7 @@ def usage_dip(seen: Seen, params: Params) -> Finding | None:
     expected, real = sum(usual) // weeks, _amount(days, end, first, recent)
     scale = 100 if what == "usage" else 1
     shrink = scale * params["shrink"]
-    ratio = RATIO * (real + shrink) // (expected + shrink)
+    ratio = RATIO * (real + shrink) // max(1, expected + shrink)
     if not seen.below(ratio, params):
         return None
     less = percent(max(0, RATIO - RATIO * real // max(1, expected)))
