@@ -81,6 +81,8 @@ class Table:
     """By row the second from which its label is known; None: a horizon after its moment."""
     left_at: NDArray[np.int64] | None = None
     """By row the second at which a leaver left, 0 for who stayed."""
+    guarded: int = 0
+    """How many rows were worked out again with another future, and came out the same."""
     groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     """`segment` and `tier` by row, as known at its moment; empty where not known."""
     moments_are_times: bool = True
@@ -172,7 +174,7 @@ def _table(clients: dict[str, list[Happened]], health: _Health, found: Lines, wi
     names: list[str] = []
     told: list[Row] = []
     features: list[NDArray[np.float64]] = []
-    number = 0
+    number = looked = 0
     guarded = set(list(clients)[:: max(1, len(clients) // GUARDED)][:GUARDED])
     for key in list(clients):
         events = clients.pop(key)
@@ -181,7 +183,7 @@ def _table(clients: dict[str, list[Happened]], health: _Health, found: Lines, wi
         mine = rows(events, scores, wish.moments(events[0].time // MICRO, known_until), known_until, wish.rules)
         if key in guarded:
             known = {row.moment: row.features for row in mine}
-            guards.no_look_ahead(key, events, known, _again(health, wish.rules), NAMES)
+            looked += guards.no_look_ahead(key, events, known, _again(health, wish.rules), NAMES)
         names += [key] * len(mine)
         features += [np.array(row.features) for row in mine]
         told += [row._replace(features=[]) for row in mine]
@@ -195,6 +197,7 @@ def _table(clients: dict[str, list[Happened]], health: _Health, found: Lines, wi
         refusals=tuple(found.refusals),
         sources=frozenset(found.sources),
         scores=number,
+        guarded=looked,
         known_until=known_until,
         known_at=np.array([row.known_at for row in told], dtype=np.int64),
         left_at=np.array([row.left_at for row in told], dtype=np.int64),
@@ -250,6 +253,7 @@ def _joined(parts: Sequence[Table]) -> Table:
         refusals=tuple(text for p in parts for text in p.refusals),
         sources=frozenset().union(*(p.sources for p in parts)),
         scores=sum(p.scores for p in parts),
+        guarded=sum(p.guarded for p in parts),
         known_until=max(p.known_until for p in parts),
         known_at=np.concatenate([p.known_at for p in parts if p.known_at is not None])[order],
         left_at=np.concatenate([p.left_at for p in parts if p.left_at is not None])[order],

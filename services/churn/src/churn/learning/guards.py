@@ -49,15 +49,17 @@ def no_look_ahead(
     rows: Mapping[int, Sequence[float]],
     features: Features,
     names: Sequence[str],
-) -> None:
+) -> int:
     """A client's rows (features by moment) must be the same when what was known later is removed, edited or added to.
 
-    Looks at some of the moments. Raises LeakError with the name of the feature.
+    Looks at some of the moments and returns at how many. Raises LeakError with the name of the feature.
     """
-    for moment in _spread(sorted(rows)):
+    moments = _spread(sorted(rows))
+    for moment in moments:
         for change, changed in other_futures(events, moment):
             after = features(key, changed, moment)
             _compare(names, rows[moment], after, f"{change} (client {key}, {moment_of(moment):%Y-%m-%d})")
+    return len(moments)
 
 
 def other_futures(events: Sequence[Happened], moment: int) -> Iterator[tuple[str, list[Happened]]]:
