@@ -84,6 +84,24 @@ async def test_the_capacity_rule_opens_a_case_only_where_a_procedure_says_so(
     assert await escalation.said() == []
 
 
+async def test_a_named_client_that_reaches_the_threshold_gets_its_case_then(
+    escalation: EscalationStack, client_id: UUID
+):
+    flag_id = await escalation.flag(client_id, rule="capacity")
+    await escalation.flag(client_id, flag_id, episode=2, because="reached_threshold")
+    assert await escalation.words() == ["case_opened"]
+
+
+async def test_a_case_that_is_open_goes_on_when_its_flag_is_raised_again(escalation: EscalationStack, client_id: UUID):
+    flag_id = await escalation.flag(client_id)
+    await escalation.flag(client_id, flag_id, episode=2, because="reached_threshold")
+    assert await escalation.words() == ["case_opened"]
+    await escalation.end_flag(client_id, flag_id)
+    assert await escalation.words() == [], "the end of an episode that is over closes nothing"
+    await escalation.end_flag(client_id, flag_id, episode=2)
+    assert await escalation.words() == ["case_closed"]
+
+
 async def test_due_soon_then_breach_then_done_late(escalation: EscalationStack, client_id: UUID):
     await escalation.flag(client_id)
     case_id = (await escalation.case_of(client_id))["case_id"]

@@ -17,7 +17,9 @@ MODEL_IN_SERVICE = Gauge(
 )
 CLIENTS_WAITING = Gauge("csl_waiting_assessments", "Clients that wait to be assessed.")
 OPEN_FLAGS = Gauge("csl_open_flags", "Clients whose flag stands, overridden ones too.")
-NAMED = Gauge("csl_named_clients", "Clients that were among the riskiest of their CSM when they were last named.")
+NAMED = Gauge(
+    "csl_named_clients", "Clients whose flag says that they are among the riskiest of their CSM, since the last naming."
+)
 MATURED_FLAGS = Gauge(
     "csl_matured_flags", "Flags of the last year and horizon, by what became of the client.", ["rule", "outcome"]
 )
@@ -32,4 +34,16 @@ RECENT_LEAVERS = Gauge(
 )
 OUTCOMES_CORRECTED = Counter(
     "csl_outcomes_corrected_total", "Outcomes of flags that facts known later turned into another."
+)
+PREDICTION_DRIFT = Gauge(
+    "csl_prediction_drift_ratio", "Population stability index of today's probabilities against training.", ["version"]
+)
+FEATURE_DRIFT = Gauge(
+    "csl_feature_drift_ratio", "Population stability index of today's column against training.", ["version", "feature"]
+)
+CALIBRATION_RATIO = Gauge(
+    "csl_matured_calibration_ratio", "Leavers that came ÷ leavers that matured predictions expected.", ["version"]
+)
+MODEL_FELL_BACK = Counter(
+    "csl_model_fallbacks_total", "Models taken out of service because what they said did not come true."
 )

@@ -70,7 +70,7 @@ class Naming:
         rows = await risks.lock(session, wanted)
         log.info("naming_the_riskiest", clients=len(found), chosen=len(chosen), looked_at=len(rows))
         await self._assess(session, rows, now, chosen)
-        metrics.NAMED.set(len(chosen))
+        metrics.NAMED.set(len(await risks.named(session)))
 
     async def _assess(
         self, session: AsyncSession, rows: Sequence[Risk], now: datetime, chosen: Mapping[UUID, Ranking]
