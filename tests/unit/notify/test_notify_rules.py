@@ -86,6 +86,11 @@ def test_the_shipped_rules_say_who_speaks(policy: Policy, body: object, rule: st
     assert rule_of(policy, body) == rule
 
 
+def test_what_must_be_told_at_once_is_not_held_back_by_what_was_told_before(policy: Policy) -> None:
+    unbounded = {rule.name for rule in policy.rules if not rule.bounded}
+    assert {"critical_blocker", "step_breached", "changes_held"} <= unbounded
+
+
 def test_every_kind_of_event_that_can_be_named_has_words() -> None:
     from notify.domain.wording import WORDS
 
