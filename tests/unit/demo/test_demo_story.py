@@ -107,3 +107,15 @@ def test_the_script_goes_forward_and_every_beat_has_a_name_of_its_own() -> None:
     assert script.NEEDS_MODEL in names
     assert timedelta(0) < script.ASSIGN_AFTER < timedelta(hours=4)
     assert script.CALL_DUE < script.CALL_AFTER < script.PLAN_AFTER < timedelta(hours=72)
+
+
+def test_being_among_the_riskiest_is_told_but_does_not_turn_the_story():
+    own = story()
+    named = {**RISK, "probability": 0.14, "rule": "capacity", "flag_id": str(uuid4())}
+    (line,) = own.hear(event("churn.flag_raised", **named))
+    assert "among the riskiest clients of its CSM this week: 14%" in line
+    (line,) = own.hear(event("churn.flag_cleared", **named))
+    assert "not among the riskiest" in line
+    assert (own.known.flagged_at, own.known.cleared) == (None, False)
+    own.hear(event("churn.flag_raised", **{**named, "probability": 0.7, "rule": "threshold"}))
+    assert own.known.flagged_at is not None

@@ -116,6 +116,9 @@ class Story:
         return []
 
     def flag_raised(self, data: Event, name: str) -> list[str]:
+        """The story turns when the client is likely to leave; being among the week's riskiest is told by the way."""
+        if data.get("rule") == CAPACITY:
+            return self._among_riskiest(data, name)
         self.known.flagged_at = datetime.fromisoformat(data["as_of"])
         self.known.cleared = False
         risk = data.get("probability")
@@ -127,10 +130,17 @@ class Story:
             f"         {self.links.churn}/v1/clients/{self.hero}/risk",
         ]
 
+    def _among_riskiest(self, data: Event, name: str) -> list[str]:
+        return [f"churn    {name} is among the riskiest clients of its CSM this week: {_percent(data)}{_mark(data)}"]
+
     def other_flag(self, data: Event, name: str) -> list[str]:
+        if data.get("rule") == CAPACITY:
+            return self._among_riskiest(data, name)
         return [f"churn    FLAG: {name}, too, is likely to leave"]
 
     def flag_cleared(self, data: Event, name: str) -> list[str]:
+        if data.get("rule") == CAPACITY:
+            return [f"churn    {name} is not among the riskiest of its CSM any more"]
         self.known.cleared = True
         return [f"churn    the flag of {name} is cleared: risk {_percent(data)}"]
 
@@ -181,6 +191,8 @@ class Story:
         return [f"message  FAILED: {data['channel']} → {data['recipient']}: {data.get('reason')}"]
 
 
+CAPACITY = "capacity"
+"""The rule that names the riskiest of each CSM, once a week."""
 Listener = Callable[[Story, Event, str], list[str]]
 _HERO: dict[str, Listener] = {
     "health.scored": Story.scored,
