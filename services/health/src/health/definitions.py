@@ -123,8 +123,8 @@ def _signal(component: str, name: str, spec: SignalSpec) -> models.Signal:
 class DueSpec(_Spec):
     """When a milestone is due: one of the two."""
 
-    days_after_start: Annotated[int, Field(ge=0)] | None = None
-    days_before_renewal: Annotated[int, Field(ge=0)] | None = None
+    days_after_start: Annotated[int, Field(ge=0, le=3660)] | None = None
+    days_before_renewal: Annotated[int, Field(ge=0, le=3660)] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> DueSpec:
@@ -237,8 +237,12 @@ def _rule(spec: dict[str, Any], field: str) -> hits.Rule:
     make = hits.RULES.get(name)
     if make is None:
         raise Refused(f"no rule is called {name!r}; there are {', '.join(sorted(hits.RULES))}", field=field)
+    if name in hits.ALONE and setting is not True:
+        raise Refused(f"{name} is written `{name}: true`", field=field)
     try:
         return make(**setting) if isinstance(setting, dict) else make(setting)
+    except Refused as error:
+        raise Refused(error.detail, field=field) from error
     except TypeError as error:
         raise Refused(f"the rule {name} does not take {setting!r}", field=field) from error
 

@@ -1,12 +1,16 @@
 """What hits a milestone, or ends a phase, besides somebody saying so: the rules that a journey map may name.
 
-Each is made of its setting in the YAML. Rules read the state alone, so that a late or withdrawn fact needs no repair.
+Each is made of its setting in the YAML, and refuses one that could never be met. Rules read the state alone, so that a
+late or withdrawn fact needs no repair.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
+
+from common.contracts.client import MeetingKind
+from common.contracts.errors import Refused
 
 from health.domain.moments import DAY
 from health.domain.state import ClientState
@@ -17,6 +21,8 @@ Rule: TypeAlias = Callable[[ClientState, int | None], int | None]
 
 def meeting_held(kinds: Sequence[str], within_days: int | None = None) -> Rule:
     """A meeting of one of these kinds; with `within_days`, the first that was not longer before the due time."""
+    _words(kinds, "kinds of meeting", among=[kind.value for kind in MeetingKind])
+    _days(within_days)
 
     def rule(state: ClientState, due: int | None) -> int | None:
         of_kind = [state.meetings[kind] for kind in kinds if kind in state.meetings]
@@ -36,6 +42,8 @@ def first_activity(_: object = True) -> Rule:
 
 def features_used(per_cent: int) -> Rule:
     """So much of the key features was used at least once."""
+    if type(per_cent) is not int or not 1 <= per_cent <= 100:
+        raise Refused("features_used is a share of the key features: 1 to 100 per cent")
 
     def rule(state: ClientState, due: int | None) -> int | None:
         key = state.profile.get("key_features")
@@ -50,6 +58,7 @@ def features_used(per_cent: int) -> Rule:
 
 def training_completed(courses: Sequence[str]) -> Rule:
     """One of these courses, or one marked as required, was completed."""
+    _words(courses, "courses")
 
     def rule(state: ClientState, due: int | None) -> int | None:
         return min((at for c, (at, required) in state.trainings.items() if required or c in courses), default=None)
@@ -74,6 +83,8 @@ def handed_off(_: object = True) -> Rule:
 
 def renewed(within_days: int | None = None) -> Rule:
     """The contract was renewed; with `within_days`, for the term whose renewal is due, not an earlier one."""
+    within_days = None if within_days is True else within_days
+    _days(within_days)
 
     def rule(state: ClientState, due: int | None) -> int | None:
         if state.renewed is None:
@@ -94,6 +105,21 @@ def never(_: object = True) -> Rule:
     return lambda state, due: None
 
 
+def _words(given: object, what: str, among: Sequence[str] | None = None) -> None:
+    """Raises Refused for anything but a list of words, and for words that there are not."""
+    if not isinstance(given, list) or not given or not all(isinstance(word, str) and word for word in given):
+        raise Refused(f"name the {what} as a list: [{among[0] if among else 'core'}]")
+    unknown = [word for word in given if among is not None and word not in among]
+    if unknown:
+        raise Refused(f"there are no {what} {unknown[0]!r}; there are {', '.join(among or ())}")
+
+
+def _days(given: object) -> None:
+    if given is not None and (type(given) is not int or not 1 <= given <= MOST_DAYS):
+        raise Refused(f"within_days is a number of days, 1 to {MOST_DAYS}")
+
+
+MOST_DAYS = 3660
 RULES: Mapping[str, Callable[..., Rule]] = {
     "meeting_held": meeting_held,
     "first_activity": first_activity,
@@ -106,6 +132,8 @@ RULES: Mapping[str, Callable[..., Rule]] = {
     "advocacy": advocacy,
     "milestone_completed": never,
 }
+ALONE = frozenset({"first_activity", "kpi_met", "kpi_reported", "handed_off", "advocacy", "milestone_completed"})
+"""Rules without a setting."""
 BY_USE = frozenset({"first_activity", "features_used"})
 """Rules that logins and use alone can meet: nothing else is looked at when only these happened."""
 
