@@ -23,7 +23,7 @@ from churn import card_page, service, views, views_decisions
 from churn.domain.moments import seconds
 from churn.domain.policy import Policy
 from churn.registry import Registry
-from churn.repository import decisions, models, outcomes, risks
+from churn.repository import checks, decisions, models, outcomes, risks
 
 router = APIRouter(prefix="/v1")
 READ, OVERRIDE, ADMIN = requires("churn:read"), requires("churn:override"), requires("churn:admin")
@@ -151,6 +151,15 @@ async def get_model_content(model_id: UUID, session: SessionDep) -> views.ModelC
         calibration=dict(stored.calibration),
         libraries=dict(stored.libraries),
     )
+
+
+@router.get("/models/{model_id}/checks", dependencies=[READ], tags=["models"], responses=MISSING)
+async def list_model_checks(model_id: UUID, session: SessionDep, limit: Limit = 100) -> Page[views.ModelCheckView]:
+    """What drift and matured predictions showed while the model was in service, by day, newest first."""
+    if await models.find(session, model_id) is None:
+        raise NotFound(f"there is no model {model_id}")
+    found = await checks.of_model(session, model_id, limit)
+    return Page(items=[views.ModelCheckView.model_validate(one, from_attributes=True) for one in found])
 
 
 @router.get(

@@ -23,7 +23,6 @@ from churn.domain.cold_start import kinds_of
 from churn.domain.features import View
 from churn.domain.flags import Watch
 from churn.domain.history import eligible
-from churn.domain.labels import Rules
 from churn.domain.moments import DAY, moment_of, seconds
 from churn.domain.policy import Policy
 from churn.domain.reasons import CODES, explain
@@ -54,7 +53,7 @@ class Assessor:
     def __init__(self, policy: Policy, registry: Registry) -> None:
         self.policy = policy
         self.registry = registry
-        self.rules = Rules(policy.horizon_days, policy.min_tenure_days, policy.grace_days)
+        self.rules = policy.rules
 
     async def assess(
         self,

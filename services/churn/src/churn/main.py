@@ -17,11 +17,13 @@ from churn.jobs import MAINTAIN_EVERY, Assessing, Upkeep
 from churn.outcomes import FLAG_OUTCOME, Outcomes, Scoreboard
 from churn.registry import Registry
 from churn.settings import Settings
+from churn.watching import Watching
 from churn.weekly import NAMING, Naming
 
 COUNT_EVERY = 10.0
 SCORE_EVERY = 60.0
 PLAN_EVERY = 600.0
+WATCH_EVERY = 60.0
 MODEL_LIMIT = 32 << 20
 """Bytes of a model sent to the registry (base64)."""
 
@@ -65,6 +67,7 @@ def wire(settings: Settings, database: Database, clock: Clock) -> Service:
             Periodic("count", COUNT_EVERY, upkeep.count),
             Periodic("scoreboard", SCORE_EVERY, Scoreboard(policy.horizon_days).run),
             Periodic("plan_naming", PLAN_EVERY, naming.plan),
+            Periodic("watch_model", WATCH_EVERY, Watching(registry, assessor.rules).run),
         ],
         api_work=[partial(shown.prepare, database)],
         worker_work=[assessing.run],

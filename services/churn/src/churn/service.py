@@ -29,6 +29,7 @@ from churn.repository.risks import Risk
 
 SCORECARD = "scorecard"
 SIMULATED = "simulated"
+BACK = frozenset({"rolled_back", "fell_back"})
 
 
 async def risk(session: AsyncSession, client_id: UUID) -> Risk:
@@ -187,20 +188,25 @@ def _has_passed(record: ModelRecord, in_service: ModelRecord | None) -> None:
 async def rollback(session: AsyncSession, *, by: str, reason: str, now: datetime) -> ModelRecord | None:
     """Back to the model that was in service before this one; None: to the scorecard."""
     await models.serialise(session)
+    return await go_back(session, action="rolled_back", by=by, reason=reason, now=now)
+
+
+async def go_back(session: AsyncSession, *, action: str, by: str, reason: str, now: datetime) -> ModelRecord | None:
+    """The same for who holds the registry already; `action` is `rolled_back` or `fell_back`."""
     history = await models.promotions(session)
     if not history or history[0].model_id is None:
         raise Conflict("no model is in service")
     before = _before([(p.model_id, p.action) for p in reversed(history)])
-    await models.promote(session, before, action="rolled_back", by=by, reason=reason, at=now)
+    await models.promote(session, before, action=action, by=by, reason=reason, at=now)
     await risks.all_due(session, now.date())
     return await models.find(session, before) if before else None
 
 
 def _before(decisions_made: list[tuple[UUID | None, str]]) -> UUID | None:
-    """Promotions push, rollbacks pop: what lies under the model in service."""
+    """Promotions push, going back pops: what lies under the model in service."""
     stack: list[UUID | None] = [None]
     for model_id, action in decisions_made:
-        if action == "rolled_back":
+        if action in BACK:
             while len(stack) > 1 and stack[-1] != model_id:
                 stack.pop()
         else:

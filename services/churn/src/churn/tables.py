@@ -151,8 +151,26 @@ promotions = Table(
     metadata,
     Column("nth", BigInteger, Identity(), primary_key=True),
     Column("model_id", Uuid, ForeignKey("models.model_id"), comment="null: the scorecard"),
-    Column("action", Text, nullable=False, comment="`promoted` or `rolled_back`"),
+    Column("action", Text, nullable=False, comment="`promoted`, `rolled_back` or `fell_back`"),
     Column("by", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", Instant, nullable=False),
+)
+
+model_checks = Table(
+    "model_checks",
+    metadata,
+    Column("model_id", Uuid, ForeignKey("models.model_id"), primary_key=True),
+    Column("day", Date, primary_key=True, comment="Business day (UTC)"),
+    Column("clients", Integer, nullable=False, comment="Whose columns were looked at"),
+    Column("prediction_psi", Double, nullable=False),
+    Column("feature_psi", JSONB, nullable=False, comment="By column"),
+    Column("noise_psi", Double, nullable=False, comment="What so many clients show without drift"),
+    Column("predictions", Integer, nullable=False, comment="Matured, one a client"),
+    Column("expected", Double, nullable=False, comment="Leavers that they expected"),
+    Column("came", Integer, nullable=False, comment="Leavers that came"),
+    Column("low", Integer, nullable=False, comment="99 % band of leavers"),
+    Column("high", Integer, nullable=False),
+    Column("judged", Boolean, nullable=False, comment="Whether there were enough to say anything"),
+    Column("broken", Boolean, nullable=False, comment="Whether the leavers lay outside the band"),
 )

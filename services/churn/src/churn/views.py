@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -178,6 +178,31 @@ class ModelContent(BaseModel):
     features: tuple[str, ...]
     calibration: dict[str, Any]
     libraries: dict[str, str]
+
+
+class ModelCheckView(BaseModel):
+    """One business day's look at a model in service: drift (PSI), and what came of its matured predictions."""
+
+    day: date
+    clients: int
+    """Whose columns were looked at."""
+    prediction_psi: float
+    feature_psi: dict[str, float]
+    """By column, the most moved first."""
+    noise_psi: float
+    """What so many clients show on average without any drift."""
+    predictions: int
+    """Whose horizon is over, one a client."""
+    expected: float
+    """Leavers among them by the model's probabilities."""
+    came: int
+    low: int
+    """99 % band of the leavers."""
+    high: int
+    judged: bool
+    """Whether there were enough to say anything."""
+    broken: bool
+    """Whether the leavers lay outside the band: the model fell back."""
 
 
 class Decision(BaseModel):

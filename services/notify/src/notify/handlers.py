@@ -11,7 +11,7 @@ from uuid import UUID
 
 from common import folding, outbox, timers
 from common.clock import Clock
-from common.contracts import client, feeds, health, notify, registry
+from common.contracts import churn, client, feeds, health, notify, registry
 from common.contracts.base import Data, Event
 from common.contracts.ids import derived_id
 from common.dispatch import Batch, Subscriptions
@@ -317,7 +317,7 @@ def subscriptions(desk: Desk) -> Subscriptions:
     """The whole of what this service listens to."""
     about_clients = _named(partial(happened, desk), "happened")
     about_feeds = _named(partial(feed_changed, desk), "feed_changed")
-    feed_types = (feeds.FeedSilent, feeds.FeedRecovered, health.ChangesHeld)
+    feed_types = (feeds.FeedSilent, feeds.FeedRecovered, health.ChangesHeld, churn.ModelFellBack)
     types = {*READS, *KEEP, *crm.STATUS_TYPES} - {*feed_types, client.ClientErased}
     return {
         **dict.fromkeys(sorted(types, key=lambda body: body.TYPE), about_clients),

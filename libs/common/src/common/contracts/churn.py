@@ -16,6 +16,7 @@ from common.contracts.fields import (
     Fraction,
     Identifier,
     Number,
+    Quantity,
     Text,
     UtcDatetime,
     Value,
@@ -149,4 +150,27 @@ class OverrideEnded(OverrideEvent):
     """Who took it back, if a person did."""
 
 
-EVENTS: tuple[type[Data], ...] = (Assessed, FlagRaised, FlagCleared, FlagOverridden, OverrideEnded)
+class ModelFellBack(Data):
+    """What a model said did not come true, so it went out of service by itself.
+
+    Said once; key and subject are the model's id with `model:` before it.
+    """
+
+    TYPE: ClassVar[str] = "csl.churn.model_fell_back.v1"
+    TOPIC: ClassVar[str] = TOPIC
+    model_id: UUID
+    model_version: Annotated[Identifier, Field(examples=["2026-03-02.1"])]
+    fell_back_to: Annotated[Identifier, Field(examples=["scorecard"])]
+    """Version of the model in service now, or `scorecard`."""
+    predictions: Annotated[Count, Field(examples=[812])]
+    """Of how many clients a prediction's horizon is over."""
+    expected: Annotated[Quantity, Field(examples=[31.4])]
+    """Leavers among them by the model's probabilities."""
+    came: Annotated[Count, Field(examples=[64])]
+    low: Annotated[Count, Field(examples=[18])]
+    """99 % band of the leavers."""
+    high: Annotated[Count, Field(examples=[47])]
+    as_of: UtcDatetime
+
+
+EVENTS: tuple[type[Data], ...] = (Assessed, FlagRaised, FlagCleared, FlagOverridden, OverrideEnded, ModelFellBack)

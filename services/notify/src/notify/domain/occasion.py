@@ -155,7 +155,11 @@ def _hold(data: health.ChangesHeld) -> Facts:
     return {"source": data.source, "model": data.model, "moved": data.moved, "clients": data.clients}
 
 
-ABOUT_NO_CLIENT = (feeds.Feed, health.ChangesHeld)
+def _fell_back(data: churn.ModelFellBack) -> Facts:
+    return {"model_version": data.model_version, "fell_back_to": data.fell_back_to}
+
+
+ABOUT_NO_CLIENT = (feeds.Feed, health.ChangesHeld, churn.ModelFellBack)
 """Whoever is on call is told of these."""
 
 READS: Mapping[type[Data], _Read] = {
@@ -181,6 +185,7 @@ READS: Mapping[type[Data], _Read] = {
     feeds.FeedSilent: _Read("feed_silent", _feed),
     feeds.FeedRecovered: _Read("feed_recovered", _feed),
     health.ChangesHeld: _Read("changes_held", _hold),
+    churn.ModelFellBack: _Read("model_fell_back", _fell_back),
 }
 KINDS = frozenset(read.kind for read in READS.values())
 

@@ -58,4 +58,5 @@ WORDS: Mapping[type, Callable[[Any, Context], Message]] = {
     feeds.FeedSilent: work.feed_silent,
     feeds.FeedRecovered: work.feed_recovered,
     health.ChangesHeld: work.changes_held,
+    churn.ModelFellBack: risk.model_fell_back,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from common.contracts import churn
 
-from notify.domain.message import Message, moment, number, spoken
+from notify.domain.message import Fact, Message, moment, number, spoken
 from notify.domain.wording.context import SIMULATED, Context, name_of, sentence, worded
 
 REASONS_SHOWN = 5
@@ -80,3 +80,17 @@ def override(data: churn.OverrideEvent, context: Context) -> Message:
     title = f"{name_of(context)}: {'the override has ended' if ended else 'the flag was overridden'}"
     changed = f"{data.by} ({spoken(data.reason_code)}) until {moment(data.until, context.tz)}: {data.note}"
     return _risk(data, context, title, (changed,))
+
+
+def model_fell_back(data: churn.ModelFellBack, context: Context) -> Message:
+    now = "the scorecard" if data.fell_back_to == "scorecard" else f"model {data.fell_back_to}"
+    return worded(
+        context,
+        f"Churn model {data.model_version} is out of service: what it said did not come true",
+        changed=(
+            f"Of {data.predictions} clients whose horizon is over {data.came} left.",
+            f"By its probabilities it would be {data.low} to {data.high}.",
+            f"Risks come from {now} until somebody decides otherwise.",
+        ),
+        facts=(Fact("Model", str(data.model_id)),),
+    )
