@@ -92,6 +92,23 @@ async def test_a_notice_that_never_happened_is_taken_out_of_the_outcome(decision
     assert await outcome_of(decisions, one) == "stayed"
 
 
+async def test_a_merged_clients_flags_go_by_the_client_that_it_went_into(decisions: ChurnStack):
+    merged, survivor = await clients_at(decisions, MAYA, 0.7, 0.02)
+    body = {"from_client_id": merged, "into_client_id": survivor}
+    await decisions.say("clients_merged", survivor, **body)
+    await decisions.say("clients_merged", merged, **body)
+    await pass_days(decisions, 10)
+    await decisions.say("contract_cancelled", survivor, effective_on="2026-12-31")
+    await pass_days(decisions, 81)
+
+    async def outcomes() -> list[str]:
+        return [flag["outcome"] for flag in await flags_of(decisions, survivor) if flag["client_id"] == str(merged)]
+
+    assert await outcomes() == ["left"]
+    await decisions.say("cancellation_withdrawn", survivor)
+    assert await outcomes() == ["stayed"], "a correction reaches it there"
+
+
 async def test_a_case_heard_of_late_counts_if_it_was_within_the_horizon(decisions: ChurnStack):
     (one,) = await clients_at(decisions, MAYA, 0.7)
     raised_at = decisions.clock.now()

@@ -21,7 +21,7 @@ class Outcome(StrEnum):
     STAYED = "stayed"
     STAYED_AFTER_CASE = "stayed_after_case"
     UNKNOWN = "unknown"
-    """No client of ours at that moment, as is known by now: merged, or its notice was older than the flag."""
+    """No client of ours at that moment, as is known by now: its notice was older than the flag."""
 
 
 class Fate(NamedTuple):
