@@ -102,10 +102,11 @@ def _part(
     """The scores of one half of the clients, and what could not be read."""
     from churn.adapters import event_file
     from churn.domain.history import in_order
+    from common.clock import SystemClock
 
     who = event_file.identities(lines)
     found = event_file.read(lines, who, part=part, parts=WORKERS)
-    now = int(datetime.now(UTC).timestamp())  # a date far ahead is a slip: nothing is known of what is to come
+    now = int(SystemClock().wall().timestamp())  # a date far ahead is a slip: nothing is known of what is to come
     until = min(found.newest // MICRO, now) if last is None else last
     book = book_of(config)
     clients = ((key, in_order(events)) for key, events in sorted(found.clients.items()))

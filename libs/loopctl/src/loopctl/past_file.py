@@ -68,11 +68,13 @@ class PastFile:
 
         Raises Problem for a file without a time.
         """
+        from common.clock import SystemClock
+
         if not self._latest:
             raise Problem("there is no event in this file", remedy="give one in import form: an event a line")
         try:
             newest = max(datetime.fromisoformat(moment.decode()).astimezone(UTC) for moment in self._latest)
-            return min(newest, datetime.now(UTC))
+            return min(newest, SystemClock().wall())
         except (ValueError, OverflowError) as error:
             raise Problem(f"the file's last times cannot be read ({error})", remedy="mend its lines") from error
 
