@@ -109,3 +109,24 @@ def test_a_segment_has_one_prior_however_it_is_spelled():
     priors = "priors: { smb: 6.8, SMB: 7.1 }\n        prior: 7 #"
     with pytest.raises(Refused, match="one prior"):
         definitions.model_from(TEXT.replace("prior: 7 #", priors))
+
+
+@pytest.mark.parametrize(
+    ("prior", "says"),
+    [
+        ("prior: 70 #", "70 is far from its points \\(0 to 10\\)"),
+        ("priors: { smb: 40 }\n        prior: 7 #", "40 is far from its points"),
+        ("prior: -11 #", "far from its points"),
+        ("prior: 10.5 #", None),
+    ],
+)
+def test_a_prior_in_another_unit_is_refused(prior: str, says: str | None):
+    """NPS as people quote it runs from -100 to 100; answers run from 0 to 10."""
+    text = TEXT.replace("prior: 7 #", prior)
+    if says is None:
+        definitions.model_from(text)
+        return
+    with pytest.raises(Refused, match=says) as refusal:
+        definitions.model_from(text, name="loop.yaml")
+    line = int(str(refusal.value).split("line ")[1].split(":")[0])
+    assert "prior" in text.splitlines()[line - 1]

@@ -245,7 +245,19 @@ def signal(
     usual = {segment: round(value * known.scale) for segment, value in (priors or {}).items()}
     if len({segment_key(segment) for segment in usual}) < len(usual):
         raise Refused("a segment has one prior, however it is spelled", field="priors")
-    return Signal(name, known, weight, Curve.of(curve, known.scale), settings, within_days, optional, usual)
+    bent = Curve.of(curve, known.scale)
+    for word, given in [("prior", prior), *(("priors", one) for one in (priors or {}).values())]:
+        if given is not None:
+            _near(given, bent, known.scale, word)
+    return Signal(name, known, weight, bent, settings, within_days, optional, usual)
+
+
+def _near(prior: float, curve: Curve, scale: int, word: str) -> None:
+    """What is usual lies about where the curve bends: 70 for answers of 0 to 10 is in another unit."""
+    first, last = curve.xs[0] / scale, curve.xs[-1] / scale
+    if not first - (last - first) <= prior <= last + (last - first):
+        rule = f"a prior is in the unit of its curve: {prior:g} is far from its points ({first:g} to {last:g})"
+        raise Refused(rule, field=word)
 
 
 def _settings(fact: Fact, given: Mapping[str, float]) -> dict[str, int]:
