@@ -88,6 +88,22 @@ def test_our_agents_words_are_not_the_clients_mood():
     assert len(fold([event(theirs, DAY_0, "zendesk")]).moods) == 1
 
 
+def test_a_resolved_ticket_that_is_open_again_counts_as_urgent_again():
+    def ticket(number: float, kind: type, **more):
+        return event(kind(ticket_id="t", **more), day(number), "zendesk")
+
+    opened, resolved = ticket(1, client.TicketOpened, priority="urgent"), ticket(2, client.TicketResolved)
+    reopened = ticket(3, client.TicketUpdated, status="open", priority="urgent")
+    assert fold([registered(), opened, resolved]).open_tickets == {}
+    state = fold([registered(), opened, resolved, reopened])
+    assert state.open_tickets == {"t": ["urgent", day(3).toordinal(), reopened.id.hex]}
+    assert len(state.tickets_opened) == 1
+    said = ticket(4, client.TicketUpdated, priority="urgent")  # says nothing of whether it is open
+    assert fold([registered(), opened, resolved, said]).open_tickets == {}
+    closed = ticket(4, client.TicketUpdated, status="Solved", priority="urgent")
+    assert fold([registered(), opened, resolved, reopened, closed]).open_tickets == {}
+
+
 def test_loading_applying_and_dumping_take_a_fraction_of_a_millisecond():
     raw = dump(fold(steady(120)))
     fact = event(client.LoggedIn(contact_id="user-1"), day(121))

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 from zlib import crc32
 
-FOLD_VERSION = 6
+FOLD_VERSION = 7
 """Raised when a fold of the same facts gives another state: rows of older versions are folded again."""
 
 ACTIVITY_DAYS = 112

@@ -20,6 +20,7 @@ REPLIES = 30
 CHANGES = 8
 SURVEYS_SENT = 16
 CLOSED = frozenset({"solved", "closed", "resolved"})
+OPEN = frozenset({"open", "opened", "reopened"})
 FORGOTTEN_AFTER = 30 * DAY
 """A question unanswered for so long is no longer waited for."""
 
@@ -85,25 +86,27 @@ def _keep(state: ClientState, who: str, role: str) -> None:
 
 def ticket_opened(state: ClientState, data: client.TicketOpened, at: Stamp) -> None:
     keep_days(state.tickets_opened, at.day, ACTIVITY_DAYS, LOG_LENGTH)
-    tickets = state.open_tickets
-    put(
-        tickets,
-        data.ticket_id,
-        [str(data.priority), at.day, at.mark],
-        OPEN_TICKETS,
-        lambda known: tickets[known][0] == "urgent",
-    )
+    _open(state, data.ticket_id, str(data.priority), at)
     state.marks["ticket"] = at.mark
     heard_from(state, data.contact_id, at)
     read(state, data.reading, at)
+
+
+def _open(state: ClientState, ticket: str, priority: str, at: Stamp) -> None:
+    tickets = state.open_tickets
+    put(tickets, ticket, [priority, at.day, at.mark], OPEN_TICKETS, lambda known: tickets[known][0] == "urgent")
 
 
 def ticket_updated(state: ClientState, data: client.TicketUpdated, at: Stamp) -> None:
     ticket = state.open_tickets.get(data.ticket_id)
     if ticket is not None and data.priority is not None:
         ticket[0] = str(data.priority)
-    if data.status is not None and data.status.lower() in CLOSED:
+    status = (data.status or "").lower()
+    if status in CLOSED:
         state.open_tickets.pop(data.ticket_id, None)
+    elif ticket is None and status in OPEN and data.priority is not None:  # it was resolved, and is open again
+        _open(state, data.ticket_id, str(data.priority), at)
+        state.marks["ticket"] = at.mark
     _rated(state, data, at)
 
 
