@@ -9,6 +9,7 @@ import pytest
 from churn import own_table
 from churn.adapters import csv_file
 from churn.adapters.csv_file import BadTableError
+from churn.learning import guards
 from churn.own_table import Numbers, OwnTable, Words
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,31 +162,40 @@ def test_what_a_csv_writer_writes_is_read_back(rows: list[list[str]]):
     assert list(cells.rows) == told
 
 
-def test_every_row_is_judged_once_a_repeat_by_a_model_that_has_not_seen_its_client():
+def test_every_row_is_judged_once_a_repeat_by_what_has_not_seen_its_client():
     own = many()
     own = replace(own, clients=np.array([f"c{n // 2}" for n in range(len(own))]))  # two rows a client
-    seen: list[set[str]] = []
-
-    def fit(table):
-        seen.append(set(table.clients))
-        return lambda rows: np.full(len(rows), 0.5)
-
-    unseen = own_table.cross_validated(own, fit, folds=4, repeats=2)
-    assert np.bincount(unseen.rows).tolist() == [2] * len(own)
-    for nth, clients in enumerate(seen):
-        judged = unseen.rows[unseen.folds == nth]
-        assert not clients & set(own.clients[judged])
-    shares = [own.left[unseen.rows[unseen.folds == nth]].mean() for nth in range(8)]
+    found = list(own_table.dealt(own, folds=4, repeats=2))
+    assert np.bincount(np.concatenate([fold.rows for fold in found])).tolist() == [2] * len(own)
+    for fold in found:
+        assert not set(fold.learned.clients) & set(fold.test.clients)
+        assert fold.test.clients.tolist() == own.clients[fold.rows].tolist()
+        assert fold.test.columns == fold.learned.columns
+    shares = [fold.test.left.mean() for fold in found]
     assert max(shares) - min(shares) < 0.1, "leavers are dealt evenly"
-    assert set(unseen.rows[unseen.folds < 1]) != set(unseen.rows[unseen.folds == 4]), "another deal each repeat"
+    assert set(found[0].rows) != set(found[4].rows), "another deal each repeat"
 
 
-def test_the_signal_of_a_table_is_found_in_rows_not_seen_and_labels_not_known_are_not_learned_from():
-    own = many(700)
-    own = replace(own, left=np.where(np.arange(700) < 50, np.nan, own.left))
-    unseen = own_table.cross_validated(own, folds=3, repeats=1)
-    assert unseen.rows.min() == 50
-    from churn.learning import measuring
+def test_rows_whose_label_is_not_known_are_neither_learned_from_nor_judged():
+    own = many()
+    own = replace(own, left=np.where(np.arange(len(own)) < 50, np.nan, own.left))
+    for fold in own_table.dealt(own, folds=3, repeats=1):
+        assert fold.rows.min() >= 50
+        assert not np.isnan(fold.learned.left).any()
 
-    assert measuring.auc(unseen.p, own.left[unseen.rows]) > 0.75
-    assert abs(float(unseen.p.mean()) - float(own.left[unseen.rows].mean())) < 0.05
+
+def test_a_column_of_words_that_gives_the_label_away_is_told_by_its_levels_together():
+    own = many()
+    reasons = np.where(own.left > 0, "price", "")
+    codes = np.array([f"{'x' if left else 'y'}{n % 9}" for n, left in enumerate(own.left)])
+    for name, cells in (("cancel_reason", reasons), ("status_code", codes)):
+        given_away = replace(own, columns=(*own.columns, Words(name, cells)))
+        with pytest.raises(guards.LeakError, match=name):
+            guards.no_telltale(own_table.alone(given_away))
+    guards.no_telltale(own_table.alone(own))
+
+
+def test_a_level_of_one_row_knows_nothing_of_its_own_label():
+    own = many()
+    own = replace(own, columns=(Words("name", np.array([f"n{n}" for n in range(len(own))])),))
+    guards.no_telltale(own_table.alone(own))

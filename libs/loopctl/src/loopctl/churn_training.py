@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import sys
-import time
-from dataclasses import replace
+import time as stopwatch
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from datetime import time as clock_time
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loopctl import churn_tables
 from loopctl.commands.options import Data, Json
 from loopctl.console import complain, say
 from loopctl.errors import Problem, WrongUsage
@@ -31,7 +32,7 @@ SCORES_EVERY = 10
 SIMULATED_MARK = "[simulated data]"
 TOLD = ("auc", "pr_auc", "lift_at_10", "log_loss", "ece", "recall_at_capacity")
 
-Events = Annotated[str, typer.Option("--events", help="Client events in import form (NDJSON), or - for stdin.")]
+Events = Annotated[str | None, typer.Option("--events", help="Client events in import form (NDJSON), or - for stdin.")]
 Scores = Annotated[
     Path | None, typer.Option(help="Historic scores, as `loop health replay` prints them; else worked out here.")
 ]
@@ -45,11 +46,14 @@ TestTo = Annotated[str | None, typer.Option("--test-to", help="Last moment that 
 Horizon = Annotated[int, typer.Option(help="Days within which a client leaves.", min=7, max=365)]
 Grid = Annotated[int, typer.Option(help="Days between moments.", min=1, max=90)]
 MinTenure = Annotated[int, typer.Option("--min-tenure", help="Days before a client is learned from.", min=0)]
+Simulated = Annotated[
+    bool, typer.Option("--simulated", help="Mark the model as trained on simulated data, wherever it shows.")
+]
 Card = Annotated[Path | None, typer.Option("--card", help="Write the model's card here (.html or .md).")]
 
 
 def train(
-    events: Events,
+    events: Events = None,
     scores: Scores = None,
     train_until: TrainUntil = None,
     test_from: TestFrom = None,
@@ -57,34 +61,61 @@ def train(
     horizon: Horizon = 90,
     grid: Grid = 7,
     min_tenure: MinTenure = 30,
-    simulated: Annotated[
-        bool, typer.Option("--simulated", help="Mark the model as trained on simulated data, wherever it shows.")
-    ] = False,
+    simulated: Simulated = False,
     store: Annotated[bool, typer.Option("--store/--dry-run", help="Store and promote it in the running stack.")] = True,
     promotion: Annotated[bool, typer.Option("--promote/--no-promote", help="Put it in service once stored.")] = True,
+    table: churn_tables.File = None,
+    label: churn_tables.Label = None,
+    time: churn_tables.Time = None,
+    client: churn_tables.Client = None,
+    out: churn_tables.Out = None,
     card: Card = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Train a churn model and test it on later moments; if it passes the gate, store it and put it in service."""
-    api = _api(data) if store else None  # a stack that is not there is said before the work, not after
-    in_service = _in_service(api) if api is not None else None
-    started = time.monotonic()
+    """Train a churn model and test it on later moments; if it passes the gate, store it and put it in service.
+
+    With --table it learns from columns of your own, which the service does not compute: nothing is stored then, and
+    --out takes the risk of each row.
+    """
+    windows = bool(train_until or test_from or test_to)
+    own = churn_tables.wanted(events, table, label, time, client, windows=windows, out=out)
     wish = _wish(train_until, test_from, test_to, horizon, grid, min_tenure)
+    if own is not None:
+        churn_tables.learn(own, wish, card, as_json, must_pass=True)
+    elif events is not None:
+        _train(events, scores, wish, Storing(simulated, store, promotion), card, data, as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Storing:
+    """What becomes of a model that passes the gate."""
+
+    simulated: bool
+    store: bool
+    promote: bool
+
+
+def _train(
+    events: str, scores: Path | None, wish: Wish, then: Storing, card: Path | None, data: Path | None, as_json: bool
+) -> None:
+    api = _api(data) if then.store else None  # a stack that is not there is said before the work, not after
+    in_service = _in_service(api) if api is not None else None
+    started = stopwatch.monotonic()
     table = _table(events, scores, wish)
-    trained = _trained(table, wish, simulated, in_service)
+    trained = _trained(table, wish, then.simulated, in_service)
     _write_card(card, trained.card)
     told: dict[str, Any] = {**trained.metrics, "trained_on": trained.trained_on}
     if api is not None and not trained.refused:
-        told |= _stored(api, trained, promotion)
-    told["seconds"] = round(time.monotonic() - started, 2)
+        told |= _stored(api, trained, then.promote)
+    told["seconds"] = round(stopwatch.monotonic() - started, 2)
     _say(told, table, as_json)
     if trained.refused:
         raise Problem("the gate keeps this model out of service; nothing was changed", remedy="read the card's limits")
 
 
 def backtest(
-    events: Events,
+    events: Events = None,
     scores: Scores = None,
     train_until: TrainUntil = None,
     test_from: TestFrom = None,
@@ -95,6 +126,10 @@ def backtest(
     rolling: Annotated[
         int, typer.Option(help="Test from so many origins, one after the other, instead of once.", min=0, max=12)
     ] = 0,
+    table: churn_tables.File = None,
+    label: churn_tables.Label = None,
+    time: churn_tables.Time = None,
+    client: churn_tables.Client = None,
     card: Card = None,
     as_json: Json = False,
 ) -> None:
@@ -102,17 +137,28 @@ def backtest(
 
     Every figure has the 95 % interval of drawing clients with replacement. Nothing is stored.
     """
-    if rolling and (train_until or test_from or test_to):
-        raise WrongUsage("--rolling chooses its own windows: leave --train-until, --test-from and --test-to out")
-    started = time.monotonic()
+    windows = bool(train_until or test_from or test_to)
+    if rolling and (windows or table):
+        raise WrongUsage(
+            "--rolling chooses windows of events: leave --train-until, --test-from, --test-to, --table out"
+        )
+    own = churn_tables.wanted(events, table, label, time, client, windows=windows)
     wish = _wish(train_until, test_from, test_to, horizon, grid, min_tenure)
+    if own is not None:
+        churn_tables.learn(own, wish, card, as_json, must_pass=False)
+    elif events is not None:
+        _backtest(events, scores, wish, rolling, card, as_json)
+
+
+def _backtest(events: str, scores: Path | None, wish: Wish, rolling: int, card: Path | None, as_json: bool) -> None:
+    started = stopwatch.monotonic()
     table = _table(events, scores, wish)
     if rolling:
         _say_rolling(table, wish, rolling, as_json)
         return
     trained = _trained(table, wish, simulated=False, in_service=None)
     _write_card(card, trained.card)
-    _say({**trained.metrics, "seconds": round(time.monotonic() - started, 2)}, table, as_json)
+    _say({**trained.metrics, "seconds": round(stopwatch.monotonic() - started, 2)}, table, as_json)
 
 
 def _api(data: Path | None) -> Api:

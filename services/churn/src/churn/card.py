@@ -113,10 +113,12 @@ def _verdict(metrics: Metrics) -> Iterator[str]:
     if gate is None:
         return
     yield "## Verdict"
+    own = "table" in metrics  # nothing of such a model goes into service
     if gate["passed"]:
-        yield "**Passed the gate:** it may be put in service."
+        yield "**Passed the gate.**" if own else "**Passed the gate:** it may be put in service."
     else:
-        yield "**Failed the gate:** it is kept out of service. What was not shown is marked."
+        kept = "do not act on its risks." if own else "it is kept out of service."
+        yield f"**Failed the gate:** {kept} What was not shown is marked."
     yield "\n".join(f"- {'shown' if check['passed'] else '**not shown**'}: {check['text']}" for check in gate["checks"])
 
 
@@ -188,8 +190,8 @@ def _shares(figure: Mapping[str, float | None]) -> str:
 def _line_notes(metrics: Metrics) -> Iterator[str]:
     yield (
         "If a contact costs the share r of what it brings with somebody who would have left (share saved × value of the"
-        " client), contacting pays from the probability r on. `GET /v1/thresholds` works it out for the clients there"
-        " are now."
+        " client), contacting pays from the probability r on."
+        + ("" if "table" in metrics else " `GET /v1/thresholds` works it out for the clients there are now.")
     )
     if metrics["curves"].get("clients_a_moment"):
         yield "Alerts are told for 1,000 clients; an alert is a client that was not above the threshold before."

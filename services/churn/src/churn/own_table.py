@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,6 @@ from churn.adapters.csv_file import BadTableError, Cells
 from churn.dataset import Table
 from churn.domain.columns import Column
 from churn.domain.moments import parse
-from churn.learning import fitting
 
 LEFT = frozenset({"yes", "y", "true", "t", "1", "1.0", "churned", "churn", "left", "exited", "cancelled", "canceled"})
 STAYED = frozenset({"no", "n", "false", "f", "0", "0.0", "retained", "not churned", "stayed", "active", "renewed"})
@@ -38,8 +36,6 @@ FOLDS, REPEATS = 5, 3
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 _COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?", re.ASCII)
-
-Probabilities: TypeAlias = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +207,9 @@ class Encoding:
                 names.append(Column(name, column.name))
                 parts.append(values)
         moments = np.zeros(len(own), dtype=np.int64) if own.moments is None else own.moments
-        return Table(own.clients, moments, own.left, np.column_stack([nothing, *parts]), tuple(names))
+        features = np.column_stack([nothing, *parts])
+        timed = own.moments is not None
+        return Table(own.clients, moments, own.left, features, tuple(names), moments_are_times=timed)
 
     def _numbers(self, column: Numbers | Words) -> Iterator[tuple[str, Floats]]:
         if isinstance(column, Numbers):
@@ -244,53 +242,37 @@ def _levels(cells: NDArray[np.str_]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Unseen:
-    """Probabilities of rows by models that had not seen their clients: every row once a repeat."""
+class Fold:
+    """What is learned from and what is judged; the columns are those that the rows learned from give."""
 
-    p: Floats
+    repeat: int
+    learned: Table
+    test: Table
     rows: NDArray[np.int64]
-    """Which row of the table each is of."""
-    folds: NDArray[np.int64]
-    """By which fit it was said: 0 … folds × repeats − 1."""
+    """Of the own table: those of `test`."""
 
 
-def cross_validated(
-    own: OwnTable,
-    fit: Callable[[Table], Probabilities] = fitting.fit,
-    *,
-    folds: int = FOLDS,
-    repeats: int = REPEATS,
-) -> Unseen:
-    """Repeated folds over the rows whose outcome is known: for each, encoding, choice, fit and calibration see the
-    other folds only. Clients are dealt whole, leavers and stayers evenly.
+def dealt(own: OwnTable, folds: int = FOLDS, repeats: int = REPEATS) -> Iterator[Fold]:
+    """Repeated folds over the rows whose outcome is known: every row is judged once a repeat.
 
-    Raises TooLittleError where the other folds cannot carry a model.
+    Clients are dealt whole, leavers and stayers evenly.
     """
     known = np.flatnonzero(own.known)
-    probabilities, rows, said_by = [], [], []
     for repeat in range(repeats):
-        fold = _dealt(own.clients[known], own.left[known], folds, scorers.SEED + repeat)
+        fold = _folds(own.clients[known], own.left[known], folds, scorers.SEED + repeat)
         for nth in range(folds):
-            others, here = known[fold != nth], known[fold == nth]
-            p = fitted_to(own, others, fit)(here)
-            probabilities.append(p)
-            rows.append(here)
-            said_by.append(np.full(len(here), repeat * folds + nth))
-    return Unseen(np.concatenate(probabilities), np.concatenate(rows), np.concatenate(said_by))
+            others, here = _mask(own, known[fold != nth]), _mask(own, known[fold == nth])
+            table = encoding(own, others).table(own)
+            yield Fold(repeat, table.only(others), table.only(here), np.flatnonzero(here))
 
 
-def fitted_to(
-    own: OwnTable, rows: NDArray[np.int64], fit: Callable[[Table], Probabilities] = fitting.fit
-) -> Callable[[NDArray[np.int64]], Floats]:
-    """Learn from these rows of the table; what comes back gives other rows of it their probabilities."""
+def _mask(own: OwnTable, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     chosen = np.zeros(len(own), dtype=np.bool_)
     chosen[rows] = True
-    table = encoding(own, chosen).table(own)
-    found = fit(table.only(chosen))
-    return lambda others: found(table.features[others])
+    return chosen
 
 
-def _dealt(clients: NDArray[np.str_], left: Floats, folds: int, seed: int) -> NDArray[np.int64]:
+def _folds(clients: NDArray[np.str_], left: Floats, folds: int, seed: int) -> NDArray[np.int64]:
     """For each row the fold of its client."""
     names, owner = np.unique(clients, return_inverse=True)
     leaver = np.bincount(owner, left, len(names)) > 0
@@ -299,3 +281,35 @@ def _dealt(clients: NDArray[np.str_], left: Floats, folds: int, seed: int) -> ND
     for mine in (np.flatnonzero(leaver), np.flatnonzero(~leaver)):
         fold[rng.permutation(mine)] = np.arange(len(mine)) % folds
     return fold[owner]
+
+
+def alone(own: OwnTable) -> Table:
+    """Each column as one number a row, to ask whether it gives the label away by itself.
+
+    Words become the share of leavers of their level in the other half of the clients: two halves, or a level of one
+    row would know that row's label.
+    """
+    known = own.known
+    _, owner = np.unique(own.clients, return_inverse=True)
+    half = np.random.default_rng(scorers.SEED).permutation(owner.max() + 1)[owner] % 2
+    parts = [
+        column.values[known]
+        if isinstance(column, Numbers)
+        else _shares(column.cells[known], own.left[known], half[known])
+        for column in own.columns
+    ]
+    columns = tuple(Column(column.name, column.name) for column in own.columns)
+    moments = np.zeros(int(known.sum()), dtype=np.int64)
+    return Table(own.clients[known], moments, own.left[known], np.column_stack(parts), columns)
+
+
+def _shares(cells: NDArray[np.str_], left: Floats, half: NDArray[np.int64]) -> Floats:
+    """By row the share of leavers of its level in the other half, drawn to that of all; NaN where nothing is said."""
+    names, level = np.unique(cells, return_inverse=True)
+    found = np.empty(len(cells))
+    for mine in (0, 1):
+        others, base = half != mine, float(left.mean())
+        gone = np.bincount(level[others], left[others], len(names))
+        share = (gone + base) / (np.bincount(level[others], minlength=len(names)) + 1)
+        found[~others] = share[level[~others]]
+    return np.where(cells == "", np.nan, found)

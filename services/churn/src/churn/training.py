@@ -127,7 +127,8 @@ def _about(table: Table, learned: Table, test: Table, fitted: Fitted, times: Win
         "lines": table.lines,
         "refused": table.refused,
         "scores": table.scores,
-        "importance": _importance(test),
+        "guards": {"no_look_ahead": table.guarded},
+        "importance": importance(test),
         "profile": profile(learned, fitted),
     }
 
@@ -162,7 +163,7 @@ def _above(p: Floats, left: Floats, line: float) -> dict[str, float | int | None
     }
 
 
-def _importance(test: Table) -> dict[str, float]:
+def importance(test: Table) -> dict[str, float]:
     """How well each column alone tells leavers apart on the test rows (AUC, 0.5 is nothing)."""
     scores = {}
     for nth, column in enumerate(test.columns):
