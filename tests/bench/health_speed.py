@@ -55,12 +55,13 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(stack: TestStack, module: str, mode: str) -> Iterator[Running]:
+def running(stack: TestStack, module: str, mode: str, *, service: str = "health") -> Iterator[Running]:
     """Start it; stop it with the block."""
     port = ports.free_base(1)
+    prefix = service.upper()
     process = subprocess.Popen(
         [sys.executable, "-m", module, mode],
-        env={**stack.environment("health"), "HEALTH_PORT": str(port), "HEALTH_LOG_LEVEL": "error"},
+        env={**stack.environment(service), f"{prefix}_PORT": str(port), f"{prefix}_LOG_LEVEL": "error"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

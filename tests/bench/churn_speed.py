@@ -1,0 +1,336 @@
+"""`make bench`: how fast churn is: in bulk, for one client, from Kafka to what it says, and at training.
+
+Parts (`--only bulk,one,kafka,train`). Bulk and one begin at loaded states and end with reasons in sentences; the
+baseline is XGBoost alone, `predict` and `pred_contribs` on a matrix that is there already. `kafka` is a real process on
+a real database: one event a client on the topic, until every client's assessment is on its topic. Results go to
+`tests/bench/results/churn_speed.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from churn import dataset, training
+from churn.adapters import event_file, risk_model, scorers
+from churn.adapters.policy_files import load_policy
+from churn.adapters.risk_model import RiskModel
+from churn.dataset import Table, Wish
+from churn.domain import features, fold
+from churn.domain.columns import Column
+from churn.domain.features import View
+from churn.domain.health_track import HealthTrack
+from churn.domain.history import MICRO, in_order
+from churn.domain.moments import DAY
+from churn.domain.policy import Policy
+from churn.domain.reasons import CODES, explain
+from churn.domain.state import State
+from churn.learning import fitting, windows
+from common.settings import REPOSITORY_CONFIG
+
+from tests.bench import machine
+from tests.bench.health_speed import ask, running, serves
+from tests.support.churn_population import client_of, events_of, lines
+from tests.support.stack import TestStack, private_stack
+
+RESULTS = Path(__file__).parent / "results" / "churn_speed.json"
+PARTS = ("bulk", "one", "train", "kafka")
+POPULATION = 1_000
+BULK = 20_000
+WORKERS = 2
+AT_ONCE = 500
+ONE_BY_ONE = 3_000
+TRAIN_ROWS, TRAIN_COLUMNS, TRAIN_CLIENTS = 100_000, 50, 8_000
+KAFKA_CLIENTS = 10_000
+PATIENCE = 300.0
+
+
+@dataclass(frozen=True)
+class World:
+    """Loaded states, the model in service, and the moment."""
+
+    states: Sequence[State]
+    model: RiskModel
+    policy: Policy
+    moment: int
+    trained: training.Trained
+
+
+def world() -> World:
+    """Clients of the planted population, folded, and a model trained on them."""
+    raw = lines(POPULATION)
+    wish = Wish(workers=WORKERS)
+    trained = training.train(dataset.build(b"\n".join(raw), None, wish), wish, training.SIMULATED)
+    found = event_file.read(raw, event_file.identities(raw))
+    moment = max(event.time for events in found.clients.values() for event in events) // MICRO
+    states = []
+    for events in found.clients.values():
+        state = State()
+        for event in in_order(events):
+            state = fold.apply(state, event.name, event.data, event.time // MICRO, event.id)
+        states.append(state)
+    return World(states, risk_model.unpack(trained.stored), load_policy(REPOSITORY_CONFIG), moment, trained)
+
+
+def assess(made: World, states: Sequence[State]) -> int:
+    """Features, calibrated probabilities, contributions by reason and their sentences; how many sentences."""
+    views = [View(state, HealthTrack(), made.moment) for state in states]
+    rows = [features.values(view) for view in views]
+    said = made.model.predict(rows)
+    return sum(
+        len(explain(dict(zip(CODES, map(float, said.groups[nth]), strict=True)), rows[nth], view, made.policy))
+        for nth, view in enumerate(views)
+    )
+
+
+_SHARED: list[Any] = []
+
+
+def _half(part: int) -> int:
+    (made,) = _SHARED
+    mine = made.states[part::WORKERS]
+    done = 0
+    while done < BULK // WORKERS:
+        assess(made, (list(mine) * (1 + AT_ONCE // len(mine)))[:AT_ONCE])
+        done += AT_ONCE
+    return done
+
+
+def bulk(made: World) -> dict[str, Any]:
+    """Clients a second on two cores, and how much of one core's time is XGBoost's."""
+    _SHARED[:] = [made]
+    with multiprocessing.get_context("fork").Pool(WORKERS) as pool:
+        pool.map(_ready, range(WORKERS))
+        began = time.perf_counter()
+        done = sum(pool.map(_half, range(WORKERS), chunksize=1))
+        seconds = time.perf_counter() - began
+    rows = np.asarray([features.values(View(s, HealthTrack(), made.moment)) for s in made.states])
+    ours = _microseconds(lambda: assess(made, made.states), len(made.states))
+    plain = _microseconds(lambda: _plain(made.model, rows), len(rows))
+    return {
+        "clients": done,
+        "processes": WORKERS,
+        "clients_per_second": round(done / seconds),
+        "microseconds_a_client_one_core": ours,
+        "plain_xgboost_microseconds_a_client": plain,
+        "ratio_to_plain": round(ours / plain, 2),
+        "model": made.trained.metrics["model"],
+    }
+
+
+def _ready(_: int) -> None:
+    time.sleep(0.1)  # so that each process gets one: workers are started before the clock
+
+
+def _plain(model: RiskModel, rows: scorers.Floats) -> None:
+    """`predict` and `pred_contribs`, nothing else."""
+    for part in getattr(model.scorer, "parts", (model.scorer,)):
+        part.margins(rows)
+        part.contributions(rows)
+
+
+def _microseconds(work: Callable[[], object], things: int, rounds: int = 5) -> float:
+    work()
+    began = time.process_time()
+    for _ in range(rounds):
+        work()
+    return round((time.process_time() - began) / rounds / things * 1e6, 1)
+
+
+def one(made: World) -> dict[str, Any]:
+    """One client at a time, as for a request."""
+    took = []
+    for nth in range(ONE_BY_ONE):
+        began = time.perf_counter()
+        assess(made, [made.states[nth % len(made.states)]])
+        took.append(time.perf_counter() - began)
+    ordered = sorted(took)
+    return {f"p{q}_ms": round(ordered[int(q / 100 * len(ordered))] * 1e3, 3) for q in (50, 95, 99)}
+
+
+def train() -> dict[str, Any]:
+    """The whole of a training on a table of noise and five columns that tell: search, calibration, test, gate."""
+    rng = np.random.default_rng(scorers.SEED)
+    values = rng.normal(size=(TRAIN_ROWS, TRAIN_COLUMNS))
+    values[rng.random(values.shape) < 0.1] = np.nan
+    risk = -3.3 + np.nan_to_num(values[:, :5]) @ np.array([0.8, 0.6, 0.5, 0.4, 0.3])
+    left = (rng.random(TRAIN_ROWS) < 1 / (1 + np.exp(-risk))).astype(np.float64)
+    clients = np.sort(rng.integers(0, TRAIN_CLIENTS, TRAIN_ROWS)).astype(str)
+    moments = rng.integers(0, 52, TRAIN_ROWS) * 7 * DAY + 19_000 * DAY
+    columns = tuple(Column(f"c{nth}", f"c{nth}") for nth in range(TRAIN_COLUMNS))
+    table = Table(clients, moments, left, values, columns, left_at=(moments + 30 * DAY) * left.astype(np.int64))
+    began = time.perf_counter()
+    fitted = fitting.fit(table)
+    seconds = time.perf_counter() - began
+    times = windows.chosen(table)
+    return {
+        "rows": TRAIN_ROWS,
+        "columns": TRAIN_COLUMNS,
+        "leavers_rows": int(left.sum()),
+        "seconds": round(seconds, 1),
+        "model": fitted.name,
+        "test_rows": int(times.test(table).sum()),
+    }
+
+
+def kafka(made: World) -> dict[str, Any]:
+    """One event a client on Kafka: fold, load, features, score, write, publish."""
+    with private_stack() as stack:
+        stack.service_database("churn")
+        about = asyncio.run(machine.facts(stack.stack))
+        return {**asyncio.run(_kafka(stack, made)), "machine": about}
+
+
+async def _kafka(stack: TestStack, made: World) -> dict[str, Any]:
+    from common.clock import SystemClock
+    from common.db import Database
+
+    database = Database(stack.url("churn"), schema="churn")
+    await _clients(stack, database, SystemClock())
+    await _in_service(database, made)
+    ids = await _multiplied(stack)
+    await database.close()
+    with running(stack, "churn.main", "all", service="churn") as process:
+        await serves(process.port)
+        await _assessed(stack, 0)
+        before = int(await ask(stack, "SELECT coalesce(sum(assessments), 0) FROM churn.risks"))
+        await _publish(stack, ids)
+        began = time.monotonic()
+        await _assessed(stack, before + len(ids))
+        seconds = time.monotonic() - began
+    return {
+        "clients": len(ids),
+        "seconds": round(seconds, 1),
+        "clients_per_second": round(len(ids) / seconds),
+    }
+
+
+async def _clients(stack: TestStack, database: Any, clock: Any) -> None:
+    """A hundred clients with a history up to now, as the consumer would have left them."""
+    from churn.handlers import Handlers, consumer
+    from churn.outcomes import Outcomes
+    from common import inbox
+    from common.dispatch import Batch
+
+    outcomes = Outcomes(load_policy(REPOSITORY_CONFIG).rules)
+    keep, handlers = consumer(clock, outcomes).keep, Handlers(clock, outcomes)
+    shift = datetime.now(UTC) - datetime.fromtimestamp(_last_event(), UTC) - timedelta(hours=1)
+    for number in range(100):
+        events = [_event(told, client_of(number), shift) for told in events_of(number)]
+        async with database.transaction() as session:
+            fresh = await inbox.take(session, events, keep=keep)
+            await handlers.client_events(Batch(fresh, clock.now()), session)
+
+
+def _last_event() -> float:
+    return max(datetime.fromisoformat(told["time"]).timestamp() for number in range(100) for told in events_of(number))
+
+
+def _event(told: dict[str, Any], client_id: UUID, shift: timedelta) -> Any:
+    from common.contracts import registry
+    from common.contracts.base import Event
+    from common.contracts.ids import derived_id
+
+    at = datetime.fromisoformat(told["time"]) + shift
+    data = registry.body(told["type"]).model_validate(told["data"])
+    return Event.of(data, id=derived_id("bench", client_id, told["type"], told["time"]), source="csl/ingest/bench",
+                    subject=client_id, time=at)  # fmt: skip
+
+
+async def _in_service(database: Any, made: World) -> None:
+    from churn import service
+
+    offer = training.offer(made.trained)
+    now = datetime.now(UTC)
+    async with database.transaction() as session:
+        record, _ = await service.register(session, service.Offered(**{**offer, "features": tuple(offer["features"])}),
+                                           by="bench", now=now)  # fmt: skip
+        await service.promote(session, record.model_id, by="bench", reason="measured", now=now)
+
+
+async def _multiplied(stack: TestStack) -> list[UUID]:
+    """Copies of them under new ids: states and rows, without their facts; nothing is due."""
+    import asyncpg
+
+    connection = await asyncpg.connect(stack.owner_url)
+    await connection.execute("SET search_path = churn")
+    times = KAFKA_CLIENTS // 100
+    await connection.execute(
+        "CREATE TEMP TABLE twins AS SELECT gen_random_uuid() AS twin, client_id"
+        f" FROM risks, generate_series(1, {times - 1})"
+    )
+    for table in ("risks", "states", "health_days"):
+        columns = await connection.fetch(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'churn' AND table_name = $1"
+            " AND column_name <> 'client_id' ORDER BY ordinal_position",
+            table,
+        )
+        names = ", ".join(f'"{row["column_name"]}"' for row in columns)
+        await connection.execute(
+            f"INSERT INTO {table} (client_id, {names})"
+            f" SELECT t.twin, {names} FROM twins t JOIN {table} USING (client_id)"
+        )
+    await connection.execute("UPDATE risks SET due_on = current_date + 1; ANALYZE risks; ANALYZE states")
+    ids = [row["client_id"] for row in await connection.fetch("SELECT client_id FROM risks ORDER BY client_id")]
+    await connection.close()
+    return ids
+
+
+async def _publish(stack: TestStack, ids: Sequence[UUID]) -> None:
+    from common.contracts import client
+    from common.contracts.base import Event
+    from common.contracts.ids import derived_id
+
+    from tests.bench import health_events
+
+    now = datetime.now(UTC)
+    events = (
+        Event.of(client.LoggedIn(contact_id="ada", count=3), id=derived_id("bench", "now", client_id),
+                 source="csl/ingest/bench", subject=client_id, time=now)
+        for client_id in ids
+    )  # fmt: skip
+    await health_events.publish(stack.kafka_servers, events)
+
+
+async def _assessed(stack: TestStack, wanted: int) -> None:
+    """Until so many assessments were made, and nothing waits to be published."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        done = int(await ask(stack, "SELECT coalesce(sum(assessments), 0) FROM churn.risks"))
+        if done >= wanted and not await ask(stack, "SELECT count(*) FROM churn.outbox_unsent"):
+            return
+        await asyncio.sleep(0.1)
+    raise RuntimeError(f"not {wanted} assessments within {PATIENCE:.0f} s")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default=",".join(PARTS))
+    wanted = parser.parse_args().only.split(",")
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    made = world() if {"bulk", "one", "kafka"} & set(wanted) else None
+    for part in PARTS:
+        if part not in wanted:
+            continue
+        if part == "train":
+            results[part] = train()
+        elif made is not None:
+            results[part] = {"bulk": bulk, "one": one, "kafka": kafka}[part](made)
+        sys.stdout.write(f"{part}: {json.dumps(results[part])}\n")
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
