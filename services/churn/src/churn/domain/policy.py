@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from string import Formatter
 
 from churn.domain.labels import Rules
@@ -101,6 +102,7 @@ class Sentences:
         raise LookupError("the last sentence of a reason may need no fact")
 
 
+@lru_cache(maxsize=1024)
 def placeholders(sentence: str) -> frozenset[str]:
     return frozenset(name for _, name, _, _ in Formatter().parse(sentence) if name)
 

@@ -22,8 +22,9 @@ _COLUMNS = {code: tuple(i for i, f in enumerate(FEATURES) if f.reason == code) f
 
 def explain(groups: Mapping[str, float], features: Sequence[float], view: View, policy: Policy) -> tuple[Reason, ...]:
     """The groups that raise the risk most, strongest first, then those that lower it most."""
-    ordered = sorted(groups.items(), key=lambda item: (-abs(item[1]), item[0]))
-    strong = [(code, value) for code, value in ordered if abs(value) >= policy.reason_floor]
+    floor = policy.reason_floor
+    strong = [item for item in groups.items() if not -floor < item[1] < floor]
+    strong.sort(key=lambda item: (-abs(item[1]), item[0]))
     raising = [item for item in strong if item[1] > 0][: policy.reasons_raising]
     lowering = [item for item in strong if item[1] < 0][: policy.reasons_lowering]
     return tuple(_reason(code, value, features, view, policy) for code, value in raising + lowering)
