@@ -131,3 +131,8 @@ def test_a_few_clients_who_all_left_are_no_certainty():
     )
     assert point["precision"]["value"] == 1.0
     assert point["precision"]["low"] == pytest.approx(curves.wilson(1.0, 2)[0], abs=1e-4), "two clients, not four rows"
+
+
+def test_clients_seen_once_tell_nothing_about_new_ones_in_a_week():
+    clients = np.array([str(n) for n in range(len(P))])
+    assert at(curves.thresholds(P, LEFT, clients, MOMENTS), 0.4)["new_a_week"] is None

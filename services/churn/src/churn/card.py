@@ -193,13 +193,13 @@ def _line_notes(metrics: Metrics) -> Iterator[str]:
         " client), contacting pays from the probability r on."
         + ("" if "table" in metrics else " `GET /v1/thresholds` works it out for the clients there are now.")
     )
-    if metrics["curves"].get("clients_a_moment"):
+    if _weekly(metrics["curves"]):
         yield "Alerts are told for 1,000 clients; an alert is a client that was not above the threshold before."
 
 
 def _thresholds(metrics: Metrics) -> Iterator[str]:
     curves = metrics["curves"]
-    weekly = "clients_a_moment" in curves
+    weekly = _weekly(curves)
     rows = []
     for point in curves["thresholds"]:
         if point["from"] not in SHOWN_THRESHOLDS:
@@ -211,6 +211,10 @@ def _thresholds(metrics: Metrics) -> Iterator[str]:
         rows.append([*row, share(point["said"]), _shares(point["precision"]), _shares(point["recall"])])
     head = ["probability from", "rows", *(["new a week"] if weekly else []), "said", "of them left", "of all leaving"]
     yield table(head, rows)
+
+
+def _weekly(curves: Metrics) -> bool:
+    return any(point.get("new_a_week") is not None for point in curves["thresholds"])
 
 
 def _segments(metrics: Metrics) -> Iterator[str]:

@@ -166,7 +166,8 @@ def _measured(rank: Floats, left: Floats, clients: NDArray[Any], cuts: Floats, p
 def _weekly(above: NDArray[np.bool_], clients: NDArray[Any], moments: NDArray[np.int64]) -> dict[str, float | None]:
     """`standing`: clients above at a moment, on average; `new_a_week`: those that were not above the moment before.
 
-    Who is above at the very first moment is not new: nobody knows since when.
+    Who is above at the very first moment is not new: nobody knows since when. Where most clients are there at one
+    moment only, nothing is told of new ones.
     """
     order = np.lexsort((moments, clients))
     over, when, who = above[order], moments[order], clients[order]
@@ -174,9 +175,10 @@ def _weekly(above: NDArray[np.bool_], clients: NDArray[Any], moments: NDArray[np
     first, last = int(moments.min()), int(moments.max())
     new = int((over & ~before & (when > first)).sum())
     weeks = (last - first) / (7 * DAY)
+    seldom_once = len(clients) >= 2 * len(np.unique(clients))
     return {
         "standing": _round(above.sum() / len(np.unique(moments))),
-        "new_a_week": _round(new / weeks) if weeks else None,
+        "new_a_week": _round(new / weeks) if weeks and seldom_once else None,
     }
 
 
