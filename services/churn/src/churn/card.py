@@ -245,7 +245,7 @@ def _compared(metrics: Metrics) -> Iterator[str]:
         ["candidate", "log-loss", ""],
         [[name, f"{loss:.5f}", "chosen" if name == chosen else ""] for name, loss in ranked],
     )
-    yield "On clients of the training window that each had not seen; the test had no part in the choice."
+    yield "On clients that each had not seen; the test had no part in the choice."
 
 
 def _columns(metrics: Metrics) -> Iterator[str]:
