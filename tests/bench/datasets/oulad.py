@@ -9,7 +9,8 @@ on (from the sign-up if that came later).
                  end goes at 00:00 of term_end with contract_cancelled, reason "completed": no client any more, and
                  no leaver
   milestones     milestone_planned at the registration for each assessment that is then still due; due at the last
-                 second of its day; phase first_value for the module's first one, else adoption
+                 second of its day; phase first_value for the module's first one, else adoption; weight (a field of
+                 the data set's own, as known from the start): how many per cent of the result it counts
   events         milestone_completed with the score as kpi_value, at the last second of its day; what was handed in
                  before the registration counts from the second after it
 
@@ -138,6 +139,7 @@ def _beginnings(students: dict[str, Student], courses: Courses) -> Iterator[Time
                     "owner_email": OWNER,
                     "kpi": f"score of 100, weighs {planned.weight:g} %",
                     "due_at": end_of(planned.due),
+                    "weight": planned.weight,
                 }
                 yield speaker.say("milestone_planned", at, data)
 

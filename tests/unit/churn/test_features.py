@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from churn.domain import health_track
@@ -101,9 +102,11 @@ def test_support_and_satisfaction():
     assert found["nps_change"] == pytest.approx(-0.5)
 
 
-def planned(teller: Teller, milestone: str, due: int, done: int | None = None, value: float | None = None) -> None:
+def planned(
+    teller: Teller, milestone: str, due: int, done: int | None = None, value: float | None = None, **own: Any
+) -> None:
     """Days since START; told when it happened."""
-    plan = {"phase": "adoption", "owner_email": "o@example.com", "kpi": "k"}
+    plan = {"phase": "adoption", "owner_email": "o@example.com", "kpi": "k", **own}
     teller.tell("milestone_planned", START, milestone=milestone, due_at=(START + due * DAYS).isoformat(), **plan)
     if done is not None:
         said = {} if value is None else {"kpi_value": value}
@@ -140,6 +143,30 @@ def test_a_journey_without_a_milestone_says_nothing_but_one_that_begins_with_a_m
     planned(teller, "a", 150)
     assert teller.features()["days_since_milestone"] == 46
     assert math.isnan(teller.features()["milestone_ahead_days"])
+
+
+def test_milestones_that_say_how_much_they_count():
+    teller = Teller().tell_all(beginning(START))
+    planned(teller, "a", 20, 10, 80, weight=20)
+    planned(teller, "b", 40, 38, 100, weight=1)
+    planned(teller, "c", 60, 63, 40, weight=20)
+    planned(teller, "d", 80, weight=9)
+    planned(teller, "e", 230, weight=50)
+    found = teller.features()
+    assert found["milestones_weight_due"] == 0.5
+    assert found["milestones_weight_done"] == pytest.approx(41 / 50)
+    assert found["milestones_earned"] == pytest.approx((20 * 80 + 100 + 20 * 40) / 50)
+    assert found["milestone_scores_weighed"] == pytest.approx((20 * 80 + 100 + 20 * 40) / 41)
+    assert found["heavy_milestones_done"] == 1
+    assert found["light_milestones_done"] == 0.5
+    assert found["heavy_milestone_score"] == 40
+
+
+@pytest.mark.parametrize("weight", ["much", None, -1, [], {}, True, float("nan"), 10**400])
+def test_a_weight_that_is_none_is_not_believed(weight: Any):
+    teller = Teller().tell_all(beginning(START))
+    planned(teller, "a", 20, weight=weight)
+    assert math.isnan(teller.features()["milestones_weight_done"])
 
 
 def test_what_a_use_costs_and_what_is_used_no_more():

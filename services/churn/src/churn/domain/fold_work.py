@@ -16,6 +16,11 @@ def _milestone_planned(state: State, data: Fact, at: int, event_id: str) -> None
     known = state.milestones.get(data["milestone"])
     state.milestones[data["milestone"]] = [known[0] if known else due, due, known[2] if known else None]
     keep(state.milestones, KEPT_OPEN)
+    weight = data.get("weight")
+    if type(weight) in (int, float) and 0 <= weight <= LARGEST_VALUE:  # a field of the sender's own: any JSON
+        worth = state.worth.get(data["milestone"])
+        state.worth[data["milestone"]] = [float(weight), worth[1] if worth else None]
+        keep(state.worth, KEPT_OPEN)
 
 
 def _milestone_completed(state: State, data: Fact, at: int, event_id: str) -> None:
@@ -25,6 +30,8 @@ def _milestone_completed(state: State, data: Fact, at: int, event_id: str) -> No
     value = data.get("kpi_value")
     if value is not None:
         value = min(LARGEST_VALUE, max(-LARGEST_VALUE, value))
+        if data["milestone"] in state.worth:
+            state.worth[data["milestone"]][1] = float(value)
         state.ratings.setdefault("milestone", []).append([at, round(1000 * value), event_id])
         del state.ratings["milestone"][:-KEPT_RATINGS]
 

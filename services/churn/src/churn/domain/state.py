@@ -75,6 +75,8 @@ class State:
     """Start of each meeting that is planned."""
     milestones: dict[str, list[Any]] = field(default_factory=dict)
     """[original due, due, done at or None]"""
+    worth: dict[str, list[Any]] = field(default_factory=dict)
+    """Of milestones that say how much they count: [weight, KPI value when done or None], as they were told."""
     kpis: dict[str, list[Any]] = field(default_factory=dict)
     """[baseline, target, value or None]"""
     blockers: dict[str, list[Any]] = field(default_factory=dict)

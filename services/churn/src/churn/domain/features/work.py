@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from churn.domain.features.view import MISSING, View, mean
 from churn.domain.moments import DAY
@@ -111,6 +111,79 @@ def milestone_score_change(view: View) -> float:
     scores = [score / 1000 for _, score, _ in view.ratings.get("milestone", ())]
     spread = max(scores) - min(scores) if scores else 0.0
     return _change(scores) / spread if spread else _change(scores)
+
+
+def milestones_weight_due(view: View) -> float:
+    """Share of the plan's weight that has fallen due; missing where milestones do not say how much they count."""
+    worth = _worth(view)
+    return sum(one.weight for one in worth if one.due) / _all(worth) if _all(worth) else MISSING
+
+
+def milestones_weight_done(view: View) -> float:
+    """Share of the weight due so far that is done."""
+    due = [one for one in _worth(view) if one.due]
+    return sum(one.weight for one in due if one.done) / _all(due) if _all(due) else MISSING
+
+
+def milestones_earned(view: View) -> float:
+    """KPI values of milestones done, by weight, where what is due and not done counts 0."""
+    due = [one for one in _worth(view) if one.due]
+    earned = sum(one.weight * one.score for one in due if one.done and one.score is not None)
+    return earned / _all(due) if _all(due) else MISSING
+
+
+def milestone_scores_weighed(view: View) -> float:
+    """Mean KPI value of all milestones done, by weight."""
+    scored = [(one.weight, one.score) for one in _worth(view) if one.done and one.score is not None]
+    weight = sum(weight for weight, _ in scored)
+    return sum(weight * score for weight, score in scored) / weight if weight else MISSING
+
+
+def heavy_milestones_done(view: View) -> float:
+    """Share done of the milestones due that count much: at least half the plan's mean weight."""
+    return mean(float(one.done) for one in _worth(view) if one.due and one.heavy)
+
+
+def light_milestones_done(view: View) -> float:
+    """Share done of the milestones due that count little or nothing."""
+    return mean(float(one.done) for one in _worth(view) if one.due and not one.heavy)
+
+
+def heavy_milestone_score(view: View) -> float:
+    """The last KPI value of a milestone that counts much."""
+    scored = [(one.at, one.score) for one in _worth(view) if one.heavy and one.done and one.score is not None]
+    return max(scored)[1] if scored else MISSING
+
+
+class _Worth(NamedTuple):
+    weight: float
+    heavy: bool
+    due: bool
+    done: bool
+    at: int
+    score: float | None
+
+
+def _worth(view: View) -> list[_Worth]:
+    """The milestones that say how much they count."""
+    if "worth" not in view.memo:
+        view.memo["worth"] = _weighed(view)
+    found: list[_Worth] = view.memo["worth"]
+    return found
+
+
+def _weighed(view: View) -> list[_Worth]:
+    known = view.state.milestones
+    worth = [(known[name], weight, score) for name, (weight, score) in view.state.worth.items() if name in known]
+    enough = mean(weight for _, weight, _ in worth) / 2
+    return [
+        _Worth(weight, weight > 0 and weight >= enough, due <= view.moment, done is not None, done or 0, score)
+        for (due, _, done), weight, score in worth
+    ]
+
+
+def _all(worth: list[_Worth]) -> float:
+    return sum(one.weight for one in worth)
 
 
 def _due(view: View) -> list[list[Any]]:
