@@ -17,7 +17,8 @@ def _milestone_planned(state: State, data: Fact, at: int, event_id: str) -> None
     state.milestones[data["milestone"]] = [known[0] if known else due, due, known[2] if known else None]
     keep(state.milestones, KEPT_OPEN)
     weight = data.get("weight")
-    if type(weight) in (int, float) and 0 <= weight <= LARGEST_VALUE:  # a field of the sender's own: any JSON
+    # A field of the sender's own, so it may be anything that JSON can say.
+    if isinstance(weight, int | float) and not isinstance(weight, bool) and 0 <= weight <= LARGEST_VALUE:
         worth = state.worth.get(data["milestone"])
         state.worth[data["milestone"]] = [float(weight), worth[1] if worth else None]
         keep(state.worth, KEPT_OPEN)
