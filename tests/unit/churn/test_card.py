@@ -58,6 +58,7 @@ def metrics() -> dict[str, Any]:
         "fit_until": 100 * DAY,
         "test_from": 200 * DAY,
         "known_until": 400 * DAY,
+        "sources": ["hubspot", "zendesk"],
         "lines": 12_345,
         "refused": 6,
         "scores": 7,
@@ -98,6 +99,7 @@ def test_the_card_tells_verdict_figures_rivals_and_what_it_was_made_with():
     assert "- **not shown**: what was found of calibrated" in text
     assert "| figure | this model | logistic regression | two-signal rule |" in text
     assert "12,345 events, 6 lines refused" in text
+    assert "- sources: hubspot, zendesk" in text
     assert "| segment enterprise | 60 | 900 | 40% | 10% | +20.0 … +40.0 | **off** |" in text
     assert "| logistic | 0.31000 | chosen |" in text
     assert "a" * 64 in text

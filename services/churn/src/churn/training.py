@@ -124,6 +124,7 @@ def _about(table: Table, learned: Table, test: Table, fitted: Fitted, times: Win
         "test_from": int(test.moments.min()),
         "test_to": int(test.moments.max()),
         "known_until": table.known_until,
+        "sources": sorted(table.sources),
         "lines": table.lines,
         "refused": table.refused,
         "scores": table.scores,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from common.contracts.base import Money
 from pydantic import BaseModel, Field
 
 from churn.domain import thresholds
@@ -25,6 +24,13 @@ NOT_MEASURED = (
 POINTS = tuple(range(5, 101, 5))
 
 
+class AmountView(BaseModel):
+    """Integer minor units of one currency: like the contracts' money, but sums may be larger than any one of it."""
+
+    amount: int
+    currency: str
+
+
 class FigureView(BaseModel):
     """A figure of the model's test with its 95 % interval; null where the test had nothing to count."""
 
@@ -39,9 +45,9 @@ class NowView(BaseModel):
     clients: int
     expected_precision: float | None
     """Share of them that leaves within the horizon, as the calibrated probabilities say."""
-    flagged_revenue: list[Money]
+    flagged_revenue: list[AmountView]
     """Monthly revenue expected to leave with those chosen."""
-    missed_revenue: list[Money]
+    missed_revenue: list[AmountView]
     """Monthly revenue expected to leave with the others."""
 
 
@@ -79,15 +85,15 @@ class WorthView(BaseModel):
 
     threshold: float | None
     contacts: int
-    cost: Money
-    saved: Money
-    net: Money
+    cost: AmountView
+    saved: AmountView
+    net: AmountView
 
 
 class CostsView(BaseModel):
     """What contacting clients now costs and is expected to save, by threshold (0 is everybody)."""
 
-    cost_of_contact: Money
+    cost_of_contact: AmountView
     share_saved: float
     months: int
     curve: list[WorthView]
@@ -184,7 +190,7 @@ def _costs(portfolio: Portfolio, price: Price) -> CostsView:
     curve, one_by_one = thresholds.costs(portfolio.standing, price)
     views = [_worth(worth, price) for worth in curve]
     return CostsView(
-        cost_of_contact=Money(amount=price.cost_of_contact, currency=price.currency),
+        cost_of_contact=AmountView(amount=price.cost_of_contact, currency=price.currency),
         share_saved=price.share_saved,
         months=price.months,
         curve=views,
@@ -205,10 +211,10 @@ def _now(choice: Choice) -> NowView:
 
 def _worth(worth: Worth, price: Price) -> WorthView:
     cost, saved, net = (
-        Money(amount=amount, currency=price.currency) for amount in (worth.cost, worth.saved, worth.net)
+        AmountView(amount=amount, currency=price.currency) for amount in (worth.cost, worth.saved, worth.net)
     )
     return WorthView(threshold=worth.threshold, contacts=worth.contacts, cost=cost, saved=saved, net=net)
 
 
-def _money(amounts: Mapping[str, int]) -> list[Money]:
-    return [Money(amount=amount, currency=currency) for currency, amount in amounts.items()]
+def _money(amounts: Mapping[str, int]) -> list[AmountView]:
+    return [AmountView(amount=amount, currency=currency) for currency, amount in amounts.items()]

@@ -8,7 +8,7 @@ trials as there are clients.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -182,7 +182,7 @@ def _weekly(above: NDArray[np.bool_], clients: NDArray[Any], moments: NDArray[np
     }
 
 
-def costs(points: Sequence[dict[str, Any]], base_rate: float, ratio: float) -> list[tuple[float, float]]:
+def costs(points: Sequence[Mapping[str, Any]], base_rate: float, ratio: float) -> list[tuple[float, float]]:
     """(threshold, cost a client) by the points of a ranked curve.
 
     The unit is what contacting one leaver saves (share saved × value of a client); `ratio` is the cost of one contact
