@@ -10,7 +10,7 @@ from churn.dataset import Wish
 from churn.domain.moments import moment_of
 
 Metrics = Mapping[str, Any]
-SHOWN_LEFT_OUT = 20
+SHOWN_LEFT_OUT = SHOWN_SOURCES = 20
 
 
 def warning(trained_on: str) -> list[str]:
@@ -43,7 +43,7 @@ def data(metrics: Metrics, wish: Wish | None) -> str:
             f"; {metrics['lines']:,} events, {metrics['refused']:,} lines refused, {metrics['scores']:,} health scores"
         )
         if metrics.get("sources"):
-            told.append(f"sources: {', '.join(cell(source) for source in metrics['sources'])}")
+            told.append(f"sources: {', '.join(cell(source) for source in metrics['sources'][:SHOWN_SOURCES])}")
         told.append(
             f"{rows['all']:,} moments of clients, every {wish.grid_days} days from"
             f" {_day(metrics['moments']['first'])} to {_day(metrics['moments']['last'])}; outcomes known until"
