@@ -2,6 +2,9 @@
 
     .venv/bin/python -m tests.bench.churn_backtests [--only fightchurn,oulad,ravenstack] [--cards FOLDER]
 
+Its test moments begin a step of the grid after the split: so do ours (125,293 rows for its 125,357 of oulad, 3,432 for
+its 3,377 of fightchurn).
+
 Held against: the best plain library of that README (AUC and lift in the riskiest tenth) and the calibration error's
 noise. Exit code 1 if a figure is below what it is held against (fightchurn: below within its interval), or if
 ravenstack, whose labels are near random, passes the gate. Results go to `tests/bench/results/churn_backtests.json`.
@@ -46,12 +49,12 @@ class Case:
 CASES = (
     Case(
         "fightchurn",
-        ("--train-until", "2023-04-06", "--test-from", "2023-04-06", "--test-to", "2023-10-03", "--grid", "28"),
+        ("--train-until", "2023-04-06", "--test-from", "2023-05-04", "--test-to", "2023-10-03", "--grid", "28"),
         auc=0.697, lift=3.7, within_interval=True,
     ),
     Case(
         "oulad",
-        ("--train-until", "2014-02-01", "--test-from", "2014-02-01", "--test-to", "2014-07-01", "--grid", "14",
+        ("--train-until", "2014-02-01", "--test-from", "2014-02-15", "--test-to", "2014-07-01", "--grid", "14",
          "--min-tenure", "14"),
         auc=0.801, lift=3.5,
     ),

@@ -21,7 +21,7 @@ WISH = Wish(workers=1)
 @pytest.fixture(scope="module")
 def offer() -> dict[str, Any]:
     """A small model trained on the planted population."""
-    table = dataset.build(b"\n".join(lines(600)), None, WISH)
+    table = dataset.build(b"\n".join(lines(900)), None, WISH)
     return training.offer(training.train(table, WISH, training.SIMULATED))
 
 

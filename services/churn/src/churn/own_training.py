@@ -59,7 +59,7 @@ def cross_validated(own: OwnTable, folds: int = FOLDS, repeats: int = REPEATS) -
             name: np.concatenate([one.rivals[name] for one in judged])[order] for name in judged[0].rivals
         }  # fmt: skip
         p = np.concatenate([one.p for one in judged])[order]
-        tested.append(Tested(_bare(own), p, rivals))
+        tested.append(Tested(_bare(own), p, rivals, np.mean([one.level for one in judged], axis=0)))
         dealt.append(mine)
     return tested, dealt
 

@@ -96,6 +96,7 @@ def libraries() -> dict[str, str]:
         "scikit-learn": sklearn.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
+        "threads": str(scorers.THREADS),
     }
 
 

@@ -17,6 +17,8 @@ from churn.learning.fitting import Fitted
 from churn.learning.measuring import Draws, Figure, Judged, figure
 
 SEGMENT_CLIENTS = 50
+SEGMENT_DRAWS = 1_000
+"""The ends of intervals that hold together are rare draws."""
 PERMUTED = 8
 """Fits to permuted labels."""
 PERMUTED_ROWS = 15_000
@@ -33,13 +35,24 @@ class Tested:
     table: Table
     p: Floats
     rivals: Mapping[str, Floats]
+    level: Floats
+    """By what factors chance may have moved all probabilities: the calibration's base rate, its clients drawn anew."""
 
 
 def beside_rivals(learned: Table, test: Table, fitted: Fitted, others: Mapping[str, Floats] | None = None) -> Tested:
     """The model, a plain logistic regression and the two-signal rule of the same training window, and `others`."""
     plain = scorers.fit_plain(learned.features, learned.left)
     rivals = {"logistic": sure(_sigmoid(plain(test.features))), "rule": sure(rule.fit(learned)(test.features))}
-    return Tested(test, fitted(test.features), {**rivals, **{name: sure(p) for name, p in (others or {}).items()}})
+    rivals |= {name: sure(p) for name, p in (others or {}).items()}
+    return Tested(test, fitted(test.features), rivals, _level(learned.only(fitting.to_calibrate(learned))))
+
+
+def _level(calibrated: Table) -> Floats:
+    draws = Draws(calibrated.clients, SEGMENT_DRAWS)
+    left = np.bincount(draws.owner, calibrated.left, len(draws.names))
+    rows = np.bincount(draws.owner, minlength=len(draws.names))
+    rates = [float(times @ left) / float(times @ rows) for times in draws.of_clients()]
+    return np.asarray(np.array(rates) / calibrated.left.mean())
 
 
 def report(found: Tested) -> Report:
@@ -52,7 +65,7 @@ def report(found: Tested) -> Report:
         caught, lead_times = leads.figures(leads.leads(table, p, draws), draws)
         told |= {"recall_at_capacity": caught, "lead_time_days": lead_times}
     told["baselines"] = {name: _rival(table, p, theirs, draws) for name, theirs in found.rivals.items()}
-    told["segments"] = segments(table, p)
+    told["segments"] = segments(found)
     told["curves"] = curves.of(p, table.left, table.clients, table.moments if table.moments_are_times else None)
     return told
 
@@ -68,32 +81,33 @@ def _rival(table: Table, p: Floats, theirs: Floats, draws: Draws) -> dict[str, F
     return draws.figures(measures)
 
 
-def segments(table: Table, p: Floats) -> list[dict[str, Any]]:
+def segments(found: Tested) -> list[dict[str, Any]]:
     """Each segment and tier of enough clients: what was said, what came, and the interval of the difference.
 
-    The intervals hold together: 95 % for all segments at once (Bonferroni), or one of many is off by chance alone.
+    The interval holds the chance of both windows: who is in the segment's test, and who was in the rows that gave all
+    probabilities their level. The intervals hold together: 95 % for all segments at once (Bonferroni), or one of many
+    is off by chance alone.
     """
     chosen = []
-    for kind, names in table.groups.items():
+    for kind, names in found.table.groups.items():
         for name in np.unique(names[names != ""]):
             mine = names == name
-            number = len(np.unique(table.clients[mine]))
-            if number >= SEGMENT_CLIENTS:
-                chosen.append((kind, str(name), mine, number))
+            if len(np.unique(found.table.clients[mine])) >= SEGMENT_CLIENTS:
+                chosen.append((kind, str(name), mine))
     level = 1 - 0.05 / max(1, len(chosen))
-    return [_segment(table, p, *one, level) for one in chosen]
+    return [{"kind": kind, "name": name, **_segment(found, mine, level)} for kind, name, mine in chosen]
 
 
-def _segment(
-    table: Table, p: Floats, kind: str, name: str, mine: NDArray[np.bool_], number: int, level: float
-) -> dict[str, Any]:
-    said, left = p[mine], table.left[mine]
-    draws = Draws(table.clients[mine])
-    off = [float(weights @ (said - left) / weights.sum()) for weights in (t[draws.owner] for t in draws.of_clients())]
+def _segment(found: Tested, mine: NDArray[np.bool_], level: float) -> dict[str, Any]:
+    said, left = found.p[mine], found.table.left[mine]
+    draws = Draws(found.table.clients[mine], SEGMENT_DRAWS)
+    by_client = [np.bincount(draws.owner, column, len(draws.names)) for column in (said, left, np.ones(len(said)))]
+    off = []
+    for times, moved in zip(draws.of_clients(), found.level, strict=True):
+        summed, came, rows = (float(times @ column) for column in by_client)
+        off.append((moved * summed - came) / rows)
     return {
-        "kind": kind,
-        "name": name,
-        "clients": number,
+        "clients": len(draws.names),
         "n": len(said),
         "said": round(float(said.mean()), measuring.DIGITS),
         "came": round(float(left.mean()), measuring.DIGITS),

@@ -73,9 +73,14 @@ def rolling(table: Table, origins: int) -> list[Windows]:
     return [Windows(int(part[0]), int(part[0]), int(part[-1])) for part in parts]
 
 
-def last_part(table: Table, share: float = CALIBRATION_SHARE) -> NDArray[np.bool_]:
-    """The rows of the last moments."""
-    return np.asarray(table.moments >= _begins(table, share))
+def last_part(table: Table, share: float = CALIBRATION_SHARE, leavers: int = 0) -> NDArray[np.bool_]:
+    """The rows of the last moments: this share of all, and more of them until so many clients left, if so many did."""
+    begins = _begins(table, share)
+    for moment in np.unique(table.moments[table.moments <= begins])[::-1]:
+        begins = int(moment)
+        if table.only(table.moments >= begins).leavers >= leavers:
+            break
+    return np.asarray(table.moments >= begins)
 
 
 def _begins(table: Table, share: float) -> int:
