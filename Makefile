@@ -39,13 +39,16 @@ lint: setup  ## Style, import directions and types.
 format: setup  ## Write the code as ruff would.
 	@$(BIN)/ruff check --fix $(CODE) deploy && $(BIN)/ruff format $(CODE) deploy
 
-bench: setup  ## Measure signal → score, accepting, imports, health; fuzz; read words. Results: tests/bench/results.
+bench: setup  ## Measure signal → score, accepting, imports, health, churn; fuzz; read words. Results: tests/bench/results.
 	@$(BIN)/python -m tests.bench.signal_to_score
 	@$(BIN)/python -m tests.bench.accepting
 	@$(BIN)/python -m tests.bench.imports
 	@$(BIN)/python -m tests.bench.health_speed
 	@$(BIN)/python -m tests.bench.health_chaos
 	@$(BIN)/python -m tests.bench.backtest_speed
+	@$(BIN)/python -m tests.bench.churn_speed
+	@$(BIN)/python -m tests.bench.churn_backtests
+	@$(BIN)/python -m tests.bench.telco_table
 	@$(BIN)/python -m tests.bench.sentiment
 	@$(BIN)/python -m tests.bench.fuzzing
 
