@@ -180,3 +180,12 @@ def test_a_button_opens_no_script() -> None:
     html = str(blocks_html({"blocks": [{"type": "actions", "elements": [button]}]}, "/press"))
     assert 'href="#"' in html
     assert "&lt;b&gt;" in html
+
+
+async def test_a_property_that_is_there_takes_new_choices(http: httpx.AsyncClient) -> None:
+    path = "/hubspot/crm/v3/properties/companies"
+    assert (await http.patch(f"{path}/{PROPERTY['name']}", json={"options": []})).status_code == 404
+    await http.post(f"{path}/batch/create", json={"inputs": [PROPERTY]})
+    options = [{"label": "New", "value": "new", "displayOrder": 0}]
+    changed = await http.patch(f"{path}/{PROPERTY['name']}", json={"options": options})
+    assert (changed.status_code, changed.json()) == (200, {**PROPERTY, "options": options})

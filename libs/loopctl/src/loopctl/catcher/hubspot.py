@@ -111,7 +111,7 @@ async def gate(request: Request, own: Parts) -> Response | None:
     if fault and (answer := refused(fault)):
         return answer
     if fault:
-        if fault.kind == "hang_after" and request.method == "PATCH":
+        if fault.kind == "hang_after" and "company" in request.path_params and request.method == "PATCH":
             Crm(own.store).patch(request.path_params["company"], (await request.json())["properties"])
         await asyncio.sleep(fault.hang_seconds)
         return Response("timeout", status_code=504)
@@ -150,3 +150,14 @@ async def add_properties(request: Request, own: Own) -> Response:
     if not created:
         return error(409, "OBJECT_ALREADY_EXISTS", "Properties exist already.")
     return JSONResponse({"status": "COMPLETE", "results": created}, status_code=201)
+
+
+@router.patch(BASE + "/properties/companies/{name}")
+async def change_property(name: str, request: Request, own: Own) -> Response:
+    """As the portal does it: what is sent takes the place of what was there."""
+    if stopped := await gate(request, own):
+        return stopped
+    changed = own.store.change_property(name, await request.json())
+    if changed is None:
+        return error(404, "OBJECT_NOT_FOUND", f"Property {name} does not exist.")
+    return JSONResponse(changed)

@@ -198,6 +198,15 @@ class Store:
         rows = self._db.execute("SELECT name, definition FROM properties")
         return {row["name"]: json.loads(row["definition"]) for row in rows}
 
+    def change_property(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The definition as it is now; None if there is none of this name."""
+        definition = self.property_names().get(name)
+        if definition is None:
+            return None
+        changed = {**definition, **changes, "name": name}
+        self._db.execute("UPDATE properties SET definition = ? WHERE name = ?", (json.dumps(changed), name))
+        return changed
+
     def define_property(self, definition: Mapping[str, Any]) -> bool:
         """False when there is one of that name already."""
         row = self._db.execute(

@@ -37,7 +37,7 @@ class Beat:
 
 
 def decline(hero: Member, began: datetime) -> list[Beat]:
-    """A week in which a client that has stopped logging in loses its patience, and then its sponsor."""
+    """A week in which a client that has stopped logging in loses its sponsor and its patience."""
     sponsor = hero.contact("sponsor")
     at = _clock(began)
     invoice = {"invoice_id": _bill(hero), "amount": {"amount": hero.mrr, "currency": "USD"}}
@@ -50,12 +50,12 @@ def decline(hero: Member, began: datetime) -> list[Beat]:
         _ticket(hero, "again", at(1, 16), "annoyed", words.ANNOYED[1]),
         Beat("payment_failed", "a payment fails (Stripe)",
              Happening(at(2, 8), "stripe", "payment_failed", {**invoice, "attempt": 1})),
+        Beat("sponsor_left", f"{sponsor.name}, its sponsor, leaves (HubSpot)",
+             Happening(at(2, 11), "hubspot", "contact_left", gone)),
         _ticket(hero, "trust", at(2, 15), "angry", words.ANGRY[0]),
         Beat("nps", "answers our survey: 2 of 10", _nps(at(3, 9), 2)),
         _ticket(hero, "stopped", at(3, 15), "angry", words.ANGRY[1]),
         _ticket(hero, "awful", at(4, 10), "angry", words.ANGRY[2]),
-        Beat("sponsor_left", f"{sponsor.name}, its sponsor, leaves (HubSpot)",
-             Happening(at(5, 9), "hubspot", "contact_left", gone)),
         Beat("overdue", "the invoice is overdue (Stripe)",
              Happening(at(5, 12), "stripe", "invoice_overdue", {**invoice, "days": 11})),
         _ticket(hero, "competitor", at(5, 15), "angry", words.ANGRY[3]),
