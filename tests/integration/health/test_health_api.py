@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from common.contracts import client
 from common.contracts.health import BandChanged, Cause
+from health import explaining
 
 from tests.support.health_stack import FOR_EVER, HealthStack
 from tests.support.health_world import CONFIG, SOURCES, day, event, registered, steady
@@ -159,3 +161,25 @@ async def test_a_wrong_model_is_422_with_line_and_rule(health: HealthStack):
     assert answer.status_code == 422
     assert "line 13: components: the weights of the components sum to 101" in answer.json()["detail"]
     assert (await health.post(f"/v1/models/{uuid4()}/publish", {"reason": "why not"})).status_code == 404
+
+
+async def test_no_connection_waits_while_causes_are_worked_out(
+    health: HealthStack, client_id: UUID, monkeypatch: pytest.MonkeyPatch
+):
+    health.clock.set(day(60))
+    await health.hear(*SOURCES, every=FOR_EVER)
+    await health.bring_in(client_id, steady(60, client_id=client_id))
+    await health.fire()
+    held = []
+    work = explaining.answered
+
+    def watched(*given: Any) -> Any:
+        held.append(health.database.engine.pool.checkedout())
+        return work(*given)
+
+    monkeypatch.setattr(explaining, "answered", watched)
+    why = await health.get(f"/v1/clients/{client_id}/health/why", **{"from": day(30).isoformat()})
+    assert sum(round(cause["delta"] * 16) for cause in why["causes"]) == round(
+        (why["score_to"] - why["score_from"]) * 16
+    )
+    assert held == [0]

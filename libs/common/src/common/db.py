@@ -107,6 +107,16 @@ async def fetch(session: AsyncSession, sql: str, *arguments: Any) -> list[Any]:
     return rows
 
 
+async def let_go(session: AsyncSession) -> None:
+    """Give the connection back before work that takes long; for sessions that have only read.
+
+    PostgreSQL ends a transaction that has been idle for IDLE_IN_TRANSACTION, and others wait for the connection.
+    """
+    session.info.pop(_DRIVER, None)
+    await session.rollback()
+    await session.close()
+
+
 async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
     """One request is one transaction; with scope="function" a failed commit is an error response, not a 2xx."""
     database: Database = request.app.state.database

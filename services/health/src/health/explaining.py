@@ -12,6 +12,7 @@ from uuid import UUID
 from common import folding, inbox
 from common.contracts import client
 from common.contracts.base import Event
+from common.db import let_go
 from common.errors import Refused
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -61,6 +62,9 @@ async def explain(session: AsyncSession, client_id: UUID, start: datetime, end: 
     found = await service.known(session, client_id)
     facts = await all_facts(session, found.client_id)
     models = await served(session, found.client_id)
+    kept_from = views_past.kept(await past_repository.kept_at(session, found.client_id, start))
+    kept_to = views_past.kept(await past_repository.kept_at(session, found.client_id, end))
+    await let_go(session)
     # Of a client with ten thousand facts it is a third of a second's work: others are answered meanwhile.
     answer = await asyncio.to_thread(answered, facts, found.client_id, start, end, models)
     return views_past.WhyView(
@@ -70,8 +74,8 @@ async def explain(session: AsyncSession, client_id: UUID, start: datetime, end: 
         from_=start,
         to=end,
         causes=[views_past.cause(move) for move in answer.moves],
-        kept_from=views_past.kept(await past_repository.kept_at(session, found.client_id, start)),
-        kept_to=views_past.kept(await past_repository.kept_at(session, found.client_id, end)),
+        kept_from=kept_from,
+        kept_to=kept_to,
     )
 
 
