@@ -154,6 +154,7 @@ async def test_rollback_goes_back_step_by_step_to_the_scorecard(churn: ChurnStac
     first, second = await promoted(churn, offer), await promoted(churn, await another(churn, offer))
     listed = (await churn.get("/v1/models")).json()["items"]
     assert {model["model_id"]: model["in_service"] for model in listed} == {first: False, second: True}
+    assert all("gate" in model["metrics"] and "profile" not in model["metrics"] for model in listed)
     back = (await churn.post("/v1/models/rollback", {"reason": "worse on renewals"})).json()
     assert back["model_id"] == first != second
     back = (await churn.post("/v1/models/rollback", {"reason": "and this one, too"})).json()

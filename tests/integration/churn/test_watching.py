@@ -92,3 +92,10 @@ async def test_a_model_whose_clients_leave_in_numbers_falls_back_and_says_so_onc
     assert event.data.came > event.data.high
     assert (page["in_service"], page["decisions"][0]["action"]) == (versions[first], "fell_back")
     assert "120 left" in page["decisions"][0]["reason"]
+
+    # A person brings it back: what was judged already does not push it out again.
+    assert (await churn.post(f"/v1/models/{second}/promote", {"reason": "the feed is mended"})).status_code == 200
+    churn.clock.advance(days=1)
+    await look(churn)
+    assert (await churn.get("/v1/models")).json()["in_service"] == versions[second]
+    assert await fallbacks(churn) == []

@@ -248,8 +248,13 @@ def history_item(kept: Kept) -> HistoryItem:
     return HistoryItem.model_validate({**kept.body, "raised": kept.raised})
 
 
+AT_LENGTH = frozenset({"curves", "profile"})
+"""What a model's card is drawn from and its drift is measured against: too long for a list of models."""
+
+
 def model_view(record: ModelRecord, in_service: UUID | None) -> ModelView:
-    return ModelView.model_validate({**_plain(record), "in_service": record.model_id == in_service})
+    metrics = {name: value for name, value in record.metrics.items() if name not in AT_LENGTH}
+    return ModelView.model_validate({**_plain(record), "metrics": metrics, "in_service": record.model_id == in_service})
 
 
 def decision_view(made: Promotion) -> DecisionView:

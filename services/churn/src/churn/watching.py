@@ -49,6 +49,8 @@ class _Look:
 
     columns: Mapping[str, Spread]
     prediction: Spread
+    since: datetime
+    """When the model was put in service last: what it said before was judged before, and a person brought it back."""
     clients: int = 0
     matured: list[tuple[float, bool]] = field(default_factory=list)
 
@@ -77,7 +79,10 @@ class Watching:
     async def _look(self, database: Database, serving: Serving, now: datetime) -> None:
         profile = serving.record.metrics["profile"]
         columns = {name: drift.spread_of(spread) for name, spread in profile["columns"].items()}
-        look = _Look(columns, drift.spread_of(profile["prediction"]))
+        async with database.read() as session:
+            decision = await models.in_service(session)
+        since = decision.at if decision else now
+        look = _Look(columns, drift.spread_of(profile["prediction"]), since)
         after: UUID | None = None
         while True:
             async with database.read() as session:
@@ -104,6 +109,8 @@ class Watching:
         days = {client_id: drift.judged_day(client_id, today, horizon) for client_id in states}
         said = await checks.said_on(session, days, serving.record.version)
         for client_id, (as_of, probability) in said.items():
+            if as_of < look.since:
+                continue
             left = self._left(states[client_id], seconds(as_of), moment, horizon)
             if left is not None:
                 look.matured.append((probability, left))
