@@ -12,6 +12,9 @@ FLAGS_RAISED = Counter("csl_flags_raised_total", "Flags raised.", ["rule"])
 FLAGS_CLEARED = Counter("csl_flags_cleared_total", "Flags cleared.", ["reason"])
 OVERRIDES_MADE = Counter("csl_overrides_total", "Flags downgraded by a person.", ["reason_code"])
 MODEL_REFUSED = Counter("csl_model_refusals_total", "Stored models that could not be loaded.")
+MODEL_IS_REFUSED = Gauge(
+    "csl_model_refused_info", "1 for a model that should be in service and cannot be loaded.", ["version"]
+)
 MODEL_IN_SERVICE = Gauge(
     "csl_model_in_service_info", "1 for the model that assesses.", ["model", "version", "trained_on"]
 )

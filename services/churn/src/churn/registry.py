@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.get(__name__)
 
-LOOK_BACK = 20
-"""How many decisions back a model is looked for when the one in force cannot be loaded."""
+BACK = frozenset({"rolled_back", "fell_back"})
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Registry:
     """Keeps the model in service loaded. `refused` says why a promoted one is not (else empty)."""
 
     def __init__(self) -> None:
-        self._nth: int | None = None
+        self._seen: tuple[int, str] | None = None
         self._serving: Serving | None = None
         self._prepared = False
         self.refused = ""
@@ -57,34 +57,40 @@ class Registry:
             self._prepared = True
 
     async def current(self, session: AsyncSession) -> Serving | None:
-        """The model in service; None: the scorecard. One cheap query, and a load when the decision changed."""
-        decision = await models.in_service(session)
-        nth = decision.nth if decision else None
-        if nth != self._nth:
+        """The model in service; None: the scorecard. One cheap query, and a load when the decision changed.
+
+        A model that was stored anew (mended, after it was refused) is loaded again.
+        """
+        seen = await models.in_force(session)
+        if seen != self._seen:
             await self._follow(session)
-            self._nth = nth
+            self._seen = seen
         return self._serving
 
     async def _follow(self, session: AsyncSession) -> None:
-        """Load what was decided last; bytes that cannot be trusted are refused and the one before stays."""
+        """Load what was decided last; bytes that cannot be trusted are refused and the one before speaks."""
         self.refused = ""
-        for decision in await models.promotions(session, LOOK_BACK):
-            if decision.model_id is None:
+        metrics.MODEL_IS_REFUSED.clear()
+        for model_id in reversed(standing(await models.promotions(session))):
+            if model_id is None:
                 self._serve(None)
                 return
-            if self._serving and self._serving.record.model_id == decision.model_id:
+            if self._serving and self._serving.record.model_id == model_id:
                 return
             try:
-                self._serve(await load(session, decision.model_id))
+                self._serve(await load(session, model_id))
             except BadModelError as error:
-                metrics.MODEL_REFUSED.inc()
-                self.refused = self.refused or f"model {decision.model_id} is refused: {error}"
-                log.error("model_refused", model_id=str(decision.model_id), error=str(error))
+                await self._refuse(session, model_id, error)
             else:
                 return
-            if self._serving is not None:
-                return
-        self._serve(None)
+
+    async def _refuse(self, session: AsyncSession, model_id: UUID, error: BadModelError) -> None:
+        record = await models.find(session, model_id)
+        version = record.version if record else str(model_id)
+        metrics.MODEL_REFUSED.inc()
+        metrics.MODEL_IS_REFUSED.labels(version).set(1)
+        self.refused = self.refused or f"model {version} is refused: {error}"
+        log.error("model_refused", model_id=str(model_id), version=version, error=str(error))
 
     def _serve(self, serving: Serving | None) -> None:
         metrics.MODEL_IN_SERVICE.clear()
@@ -93,6 +99,18 @@ class Registry:
             metrics.MODEL_IN_SERVICE.labels(record.kind, record.version, record.trained_on).set(1)
         self._serving = serving
         log.info("model_in_service", version=serving.record.version if serving else "scorecard")
+
+
+def standing(decisions: Sequence[models.Promotion]) -> list[UUID | None]:
+    """Decisions, newest first, as a stack: promotions push, going back pops. Last is what is in force, first None."""
+    stack: list[UUID | None] = [None]
+    for decision in reversed(decisions):
+        if decision.action in BACK:
+            while len(stack) > 1 and stack[-1] != decision.model_id:
+                stack.pop()
+        else:
+            stack.append(decision.model_id)
+    return stack
 
 
 async def load(session: AsyncSession, model_id: UUID) -> Serving:

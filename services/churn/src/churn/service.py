@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common import folding, outbox
+from common import folding, logging, outbox
 from common.contracts.errors import Conflict, NotFound, Refused
 from common.contracts.ids import derived_id
 from common.timers import Timer, schedule
@@ -27,9 +27,10 @@ from churn.repository import decisions, models, risks
 from churn.repository.models import ModelRecord
 from churn.repository.risks import Risk
 
+log = logging.get(__name__)
+
 SCORECARD = "scorecard"
 SIMULATED = "simulated"
-BACK = frozenset({"rolled_back", "fell_back"})
 
 
 async def risk(session: AsyncSession, client_id: UUID) -> Risk:
@@ -109,7 +110,7 @@ async def register(session: AsyncSession, offered: Offered, *, by: str, now: dat
     except BadModelError as error:
         raise Refused(f"the model cannot be used: {error}", field="content_base64") from error
     await models.serialise(session)
-    model_id = derived_id("churn-model", offered.sha256, offered.calibration, offered.fingerprint)
+    model_id = _identity(offered)
     known = await models.find(session, model_id)
     if known is not None:
         return known, False
@@ -131,6 +132,24 @@ async def register(session: AsyncSession, offered: Offered, *, by: str, now: dat
     )
     await models.add(session, record, content, offered.card)
     return record, True
+
+
+def _identity(offered: Offered) -> UUID:
+    """One model: the same bytes, learned from the same data, and compared with the same model in service.
+
+    Training is deterministic. Whoever trains again because another model is in service by now gets the same bytes,
+    and has a new comparison.
+    """
+    calibration = sorted(offered.calibration.items())
+    return derived_id(
+        "churn-model", offered.sha256, calibration, offered.fingerprint, offered.trained_on, _compared(offered.metrics)
+    )
+
+
+def _compared(found: Mapping[str, Any]) -> str | None:
+    """Version of the model in service that a model was compared with; None: with none."""
+    version: str | None = (found.get("in_service") or {}).get("version")
+    return version
 
 
 def _content(encoded: str) -> bytes:
@@ -155,14 +174,14 @@ async def promote(session: AsyncSession, model_id: UUID, *, by: str, reason: str
         raise NotFound(f"there is no model {model_id}")
     history = await models.promotions(session)
     in_force = history[0].model_id if history else None
-    if in_force == model_id:
-        return record
     if all(decision.model_id != model_id for decision in history):  # one that was in service may come back
         _has_passed(record, await models.find(session, in_force) if in_force else None)
     try:
         await registry.load(session, model_id)
     except BadModelError as error:
         raise Conflict(f"model {record.version} cannot be loaded: {error}") from error
+    if in_force == model_id:
+        return record
     await models.promote(session, model_id, action="promoted", by=by, reason=reason, at=now)
     await risks.all_due(session, now.date())
     return record
@@ -178,8 +197,7 @@ def _has_passed(record: ModelRecord, in_service: ModelRecord | None) -> None:
         return
     if record.trained_on == SIMULATED and in_service.trained_on != SIMULATED:
         raise Conflict("a model trained on simulated data does not replace one trained on your own")
-    compared = (record.metrics.get("in_service") or {}).get("version")
-    if compared != in_service.version:
+    if _compared(record.metrics) != in_service.version:
         raise Conflict(
             f"model {record.version} was not compared with {in_service.version}, which is in service: train it again"
         )
@@ -196,19 +214,19 @@ async def go_back(session: AsyncSession, *, action: str, by: str, reason: str, n
     history = await models.promotions(session)
     if not history or history[0].model_id is None:
         raise Conflict("no model is in service")
-    before = _before([(p.model_id, p.action) for p in reversed(history)])
-    await models.promote(session, before, action=action, by=by, reason=reason, at=now)
+    before = await _first_usable(session, registry.standing(history)[:-1])
+    await models.promote(session, before.model_id if before else None, action=action, by=by, reason=reason, at=now)
     await risks.all_due(session, now.date())
-    return await models.find(session, before) if before else None
+    return before
 
 
-def _before(decisions_made: list[tuple[UUID | None, str]]) -> UUID | None:
-    """Promotions push, going back pops: what lies under the model in service."""
-    stack: list[UUID | None] = [None]
-    for model_id, action in decisions_made:
-        if action in BACK:
-            while len(stack) > 1 and stack[-1] != model_id:
-                stack.pop()
-        else:
-            stack.append(model_id)
-    return stack[-2] if len(stack) > 1 else None
+async def _first_usable(session: AsyncSession, stack: Sequence[UUID | None]) -> ModelRecord | None:
+    """The uppermost model that can be loaded: what cannot speak is passed over. None: the scorecard."""
+    for model_id in reversed(stack):
+        if model_id is None:
+            break
+        try:
+            return (await registry.load(session, model_id)).record
+        except BadModelError as error:
+            log.warning("model_passed_over", model_id=str(model_id), error=str(error))
+    return None

@@ -137,6 +137,19 @@ async def promotions(session: AsyncSession, limit: int = 100) -> list[Promotion]
     return [Promotion(*row) for row in rows]
 
 
+async def in_force(session: AsyncSession) -> tuple[int, str] | None:
+    """The decision in force, and the version of its model's row (empty for the scorecard): changes when either does."""
+    row = (
+        await session.execute(
+            text(
+                "SELECT p.nth, coalesce(CAST(m.xmin AS text), '') FROM promotions p LEFT JOIN models m USING (model_id)"
+                " ORDER BY p.nth DESC LIMIT 1"
+            )
+        )
+    ).first()
+    return (row[0], row[1]) if row else None
+
+
 async def in_service(session: AsyncSession) -> Promotion | None:
     """The decision in force, None while there was none."""
     return next(iter(await promotions(session, 1)), None)
