@@ -1,68 +1,90 @@
 """`make bench`: how fast churn is: in bulk, for one client, from Kafka to what it says, and at training.
 
-Parts (`--only bulk,one,kafka,train`). Bulk and one begin at loaded states and end with reasons in sentences; the
-baseline is XGBoost alone, `predict` and `pred_contribs` on a matrix that is there already. `kafka` is a real process on
-a real database: one event a client on the topic, until every client's assessment is on its topic. Results go to
-`tests/bench/results/churn_speed.json`.
+Parts (`--only bulk,one,kafka,train`). Clients are those of the demo's simulated past: two years of daily use, tickets,
+messages, surveys, meetings, invoices, milestones, and a health score for each of the last 120 days. Bulk and one begin
+at loaded states and end with reasons in sentences; the baseline is XGBoost alone, `predict` and `pred_contribs` on a
+matrix that is there already. `kafka` is real processes on a real database: one event a client on the topic, until every
+client's assessment is on its topic. Results go to `tests/bench/results/churn_speed.json`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import json
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import asyncpg
 import numpy as np
-from churn import dataset, training
+from churn import dataset, service, training
 from churn.adapters import event_file, risk_model, scorers
 from churn.adapters.policy_files import load_policy
 from churn.adapters.risk_model import RiskModel
 from churn.dataset import Table, Wish
-from churn.domain import features, fold
+from churn.domain import features
 from churn.domain.columns import Column
 from churn.domain.features import View
 from churn.domain.health_track import HealthTrack
-from churn.domain.history import MICRO, in_order
+from churn.domain.history import MICRO, Happened, eligible, in_order, walk_of
+from churn.domain.labels import Rules
 from churn.domain.moments import DAY
 from churn.domain.policy import Policy
 from churn.domain.reasons import CODES, explain
 from churn.domain.state import State
 from churn.learning import fitting, windows
+from churn.repository.risks import HealthDay
+from common.clock import SystemClock
+from common.contracts import client, registry
+from common.contracts.base import Event
+from common.contracts.ids import derived_id
+from common.db import Database
 from common.settings import REPOSITORY_CONFIG
+from loopctl.demo import history
+from loopctl.demo.population import past
+from loopctl.demo.training import reader
+from loopctl.health_commands import training_replay
 
-from tests.bench import machine
+from tests.bench import health_events, machine
 from tests.bench.health_speed import ask, running, serves
-from tests.support.churn_population import client_of, events_of, lines
 from tests.support.stack import TestStack, private_stack
 
 RESULTS = Path(__file__).parent / "results" / "churn_speed.json"
 PARTS = ("bulk", "one", "train", "kafka")
-POPULATION = 1_000
+CLIENTS = 500
+UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 BULK = 20_000
 WORKERS = 2
 AT_ONCE = 500
 ONE_BY_ONE = 3_000
 TRAIN_ROWS, TRAIN_COLUMNS, TRAIN_CLIENTS = 100_000, 50, 8_000
 KAFKA_CLIENTS = 10_000
+TEMPLATES = 100
+"""Clients whose history is told in whole; the others are their copies."""
 PATIENCE = 120.0
+
+
+class Client(NamedTuple):
+    """One client with what is known of it."""
+
+    state: State
+    track: HealthTrack
+    events: list[Happened]
 
 
 @dataclass(frozen=True)
 class World:
-    """Loaded states, the model in service, and the moment."""
+    """Clients with loaded states, the model in service, and the moment."""
 
-    states: Sequence[State]
+    clients: Sequence[Client]
     model: RiskModel
     policy: Policy
     moment: int
@@ -70,29 +92,35 @@ class World:
 
 
 def world() -> World:
-    """Clients of the planted population, folded, and a model trained on them."""
-    raw = lines(POPULATION)
-    wish = Wish(workers=WORKERS)
-    trained = training.train(dataset.build(b"\n".join(raw), None, wish), wish, training.SIMULATED)
+    """A model trained as the demo's is, and some of those clients that are still there at the end."""
+    raw = list(history.training_lines(past("bench", UNTIL), reader()))
+    wish = Wish(grid_days=28, workers=WORKERS)
+    trained = training.train(dataset.build(b"".join(raw), None, wish, training_replay(7)), wish, training.SIMULATED)
     found = event_file.read(raw, event_file.identities(raw))
-    moment = max(event.time for events in found.clients.values() for event in events) // MICRO
-    states = []
-    for events in found.clients.values():
-        state = State()
-        for event in in_order(events):
-            state = fold.apply(state, event.name, event.data, event.time // MICRO, event.id)
-        states.append(state)
-    return World(states, risk_model.unpack(trained.stored), load_policy(REPOSITORY_CONFIG), moment, trained)
+    moment = int(UNTIL.timestamp())
+    clients = islice(_present(found.clients, moment, wish.rules), CLIENTS)
+    return World(list(clients), risk_model.unpack(trained.stored), load_policy(REPOSITORY_CONFIG), moment, trained)
 
 
-def assess(made: World, states: Sequence[State]) -> int:
+def _present(known: Mapping[str, list[Happened]], moment: int, rules: Rules) -> Iterator[Client]:
+    """Those of whom a model speaks, with the health of each of their days."""
+    daily = training_replay(1)
+    for key, events in known.items():
+        ordered = in_order(events)
+        state, track = walk_of(ordered, ()).to(moment)
+        if eligible(state, moment, rules):
+            state, track = walk_of(ordered, list(daily(key, ordered, moment))).to(moment)
+            yield Client(state, track, ordered)
+
+
+def assess(made: World, clients: Sequence[Client]) -> int:
     """Features, calibrated probabilities, contributions by reason and their sentences; how many sentences."""
-    views = [View(state, HealthTrack(), made.moment) for state in states]
+    views = [View(client.state, client.track, made.moment) for client in clients]
     rows = [features.values(view) for view in views]
     said = made.model.predict(rows)
     return sum(
-        len(explain(dict(zip(CODES, map(float, said.groups[nth]), strict=True)), rows[nth], view, made.policy))
-        for nth, view in enumerate(views)
+        len(explain(dict(zip(CODES, groups, strict=True)), row, view, made.policy))
+        for view, row, groups in zip(views, rows, said.groups.tolist(), strict=True)
     )
 
 
@@ -101,7 +129,7 @@ _SHARED: list[Any] = []
 
 def _half(part: int) -> int:
     (made,) = _SHARED
-    mine = made.states[part::WORKERS]
+    mine = made.clients[part::WORKERS]
     done = 0
     while done < BULK // WORKERS:
         assess(made, (list(mine) * (1 + AT_ONCE // len(mine)))[:AT_ONCE])
@@ -117,8 +145,8 @@ def bulk(made: World) -> dict[str, Any]:
         began = time.perf_counter()
         done = sum(pool.map(_half, range(WORKERS), chunksize=1))
         seconds = time.perf_counter() - began
-    rows = np.asarray([features.values(View(s, HealthTrack(), made.moment)) for s in made.states])
-    ours = _microseconds(lambda: assess(made, made.states), len(made.states))
+    rows = np.asarray([features.values(View(c.state, c.track, made.moment)) for c in made.clients])
+    ours = _microseconds(lambda: assess(made, made.clients), len(made.clients))
     plain = _microseconds(lambda: _plain(made.model, rows), len(rows))
     return {
         "clients": done,
@@ -155,7 +183,7 @@ def one(made: World) -> dict[str, Any]:
     took = []
     for nth in range(ONE_BY_ONE):
         began = time.perf_counter()
-        assess(made, [made.states[nth % len(made.states)]])
+        assess(made, [made.clients[nth % len(made.clients)]])
         took.append(time.perf_counter() - began)
     ordered = sorted(took)
     return {f"p{q}_ms": round(ordered[int(q / 100 * len(ordered))] * 1e3, 3) for q in (50, 95, 99)}
@@ -195,11 +223,8 @@ def kafka(made: World) -> dict[str, Any]:
 
 
 async def _kafka(stack: TestStack, made: World) -> dict[str, Any]:
-    from common.clock import SystemClock
-    from common.db import Database
-
     database = Database(stack.url("churn"), schema="churn")
-    await _clients(stack, database, SystemClock())
+    await _clients(made, database, SystemClock())
     await _in_service(database, made)
     ids = await _multiplied(stack)
     await database.close()
@@ -218,47 +243,39 @@ async def _kafka(stack: TestStack, made: World) -> dict[str, Any]:
     }
 
 
-async def _clients(stack: TestStack, database: Any, clock: Any) -> None:
-    """A hundred clients with a history up to now, as the consumer would have left them."""
+async def _clients(made: World, database: Any, clock: Any) -> None:
+    """A hundred clients with a history up to an hour ago, as the consumer would have left them."""
     from churn.handlers import Handlers, consumer
     from churn.outcomes import Outcomes
+    from churn.repository import risks
     from common import inbox
     from common.dispatch import Batch
 
     outcomes = Outcomes(load_policy(REPOSITORY_CONFIG).rules)
     keep, handlers = consumer(clock, outcomes).keep, Handlers(clock, outcomes)
-    shift = datetime.now(UTC) - datetime.fromtimestamp(_last_event(), UTC) - timedelta(hours=1)
-    for number in _staying(100):
-        events = [_event(told, client_of(number), shift) for told in events_of(number)]
+    shift = datetime.now(UTC) - timedelta(hours=1) - UNTIL
+    for nth, one_client in enumerate(made.clients[:TEMPLATES]):
+        client_id = derived_id("bench", nth)
+        events = [_event(happened, client_id, shift) for happened in one_client.events]
         async with database.transaction() as session:
             fresh = await inbox.take(session, events, keep=keep)
             await handlers.client_events(Batch(fresh, clock.now()), session)
+            await risks.add_health(session, [_later(client_id, row, shift) for row in one_client.track.days.values()])
 
 
-def _staying(count: int) -> list[int]:
-    """Clients of the population that have not left: who has is not assessed."""
-    left = "csl.client.contract_cancelled.v1"
-    return list(islice((n for n in itertools.count() if all(e["type"] != left for e in events_of(n))), count))
+def _event(told: Happened, client_id: UUID, shift: timedelta) -> Event[Any]:
+    name = f"csl.client.{told.name}.v1"
+    at = datetime.fromtimestamp(told.time / MICRO, UTC) + shift
+    return Event.of(registry.body(name).model_validate(told.data), id=derived_id("bench", client_id, told.id),
+                    source="csl/ingest/bench", subject=client_id, time=at)  # fmt: skip
 
 
-def _last_event() -> float:
-    return max(datetime.fromisoformat(told["time"]).timestamp() for n in _staying(100) for told in events_of(n))
-
-
-def _event(told: dict[str, Any], client_id: UUID, shift: timedelta) -> Any:
-    from common.contracts import registry
-    from common.contracts.base import Event
-    from common.contracts.ids import derived_id
-
-    at = datetime.fromisoformat(told["time"]) + shift
-    data = registry.body(told["type"]).model_validate(told["data"])
-    return Event.of(data, id=derived_id("bench", client_id, told["type"], told["time"]), source="csl/ingest/bench",
-                    subject=client_id, time=at)  # fmt: skip
+def _later(client_id: UUID, row: list[Any], shift: timedelta) -> HealthDay:
+    at = row[0] + int(shift.total_seconds())
+    return HealthDay(client_id, at // DAY, [at, *row[1:]])
 
 
 async def _in_service(database: Any, made: World) -> None:
-    from churn import service
-
     offer = training.offer(made.trained)
     now = datetime.now(UTC)
     async with database.transaction() as session:
@@ -269,11 +286,9 @@ async def _in_service(database: Any, made: World) -> None:
 
 async def _multiplied(stack: TestStack) -> list[UUID]:
     """Copies of them under new ids: states and rows, without their facts; nothing is due."""
-    import asyncpg
-
     connection = await asyncpg.connect(stack.owner_url)
     await connection.execute("SET search_path = churn")
-    times = KAFKA_CLIENTS // 100
+    times = KAFKA_CLIENTS // TEMPLATES
     await connection.execute(
         "CREATE TEMP TABLE twins AS SELECT gen_random_uuid() AS twin, client_id"
         f" FROM risks, generate_series(1, {times - 1})"
@@ -296,12 +311,6 @@ async def _multiplied(stack: TestStack) -> list[UUID]:
 
 
 async def _publish(stack: TestStack, ids: Sequence[UUID]) -> None:
-    from common.contracts import client
-    from common.contracts.base import Event
-    from common.contracts.ids import derived_id
-
-    from tests.bench import health_events
-
     now = datetime.now(UTC)
     events = (
         Event.of(client.LoggedIn(contact_id="ada", count=3), id=derived_id("bench", "now", client_id),

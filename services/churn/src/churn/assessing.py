@@ -149,7 +149,7 @@ class Assessor:
     ) -> Assessment:
         policy, record = self.policy, serving.record
         probability = float(prediction.probability[row])
-        groups = dict(zip(CODES, map(float, prediction.groups[row]), strict=True))
+        groups = dict(zip(CODES, prediction.groups[row].tolist(), strict=True))
         return Assessment(
             client_id=candidate.risk.client_id,
             as_of=now,

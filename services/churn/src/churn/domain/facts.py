@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from churn.domain import facts_usage
 from churn.domain.features import View, money, signs, support, work
@@ -23,17 +23,16 @@ RECENT_DAYS = 183
 """A thing that happened longer ago is not told as news."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """Words by placeholder, and the events behind them where they are single ones."""
 
     words: Words
-    events: tuple[str, ...] = field(default=())
+    events: tuple[str, ...] = ()
 
 
 def facts_of(code: str, view: View) -> Facts:
     words = BY_CODE.get(code, _none)(view)
-    return Facts(words, _events(code, view))
+    return Facts(words, _events(code, view) if code in WITH_EVENTS else ())
 
 
 def _events(code: str, view: View) -> tuple[str, ...]:
@@ -68,8 +67,8 @@ def _none(view: View) -> Words:
 
 
 def _tickets(view: View) -> Words:
-    recent, urgent = support.tickets_recent(view), support.tickets_urgent(view)
-    trend, oldest = support.tickets_trend(view), support.ticket_oldest_days(view)
+    recent, urgent = view.value(support.tickets_recent), view.value(support.tickets_urgent)
+    trend, oldest = view.value(support.tickets_trend), view.value(support.ticket_oldest_days)
     return _some(
         tickets=plural(recent, "ticket") if recent > 0 else None,
         urgent=plural(urgent, "urgent ticket") if urgent > 0 else None,
@@ -80,7 +79,7 @@ def _tickets(view: View) -> Words:
 
 
 def _mood(view: View) -> Words:
-    now, change = support.mood_now(view), support.mood_change(view)
+    now, change = view.value(support.mood_now), view.value(support.mood_change)
     return _some(
         mood_now=f"{now:+.1f}" if not math.isnan(now) else None,
         mood_before=f"{now - change:+.1f}" if abs(change) > 0.1 else None,
@@ -92,8 +91,8 @@ def _mood(view: View) -> Words:
 
 
 def _satisfaction(view: View) -> Words:
-    nps, change = support.nps_level(view), support.nps_change(view)
-    csat = support.csat_level(view)
+    nps, change = view.value(support.nps_level), view.value(support.nps_change)
+    csat = view.value(support.csat_level)
     last = view.ratings.get("nps", [])[-1:]
     return _some(
         nps=number(10 * last[0][1] / 1000) if last and not math.isnan(nps) else None,
@@ -129,7 +128,7 @@ def _champion(view: View) -> Words:
 
 
 def _contacts(view: View) -> Words:
-    known, engaged = contacts_known(view), contacts_engaged(view)
+    known, engaged = view.value(contacts_known), view.value(contacts_engaged)
     left = len(_recent(view, "contact_left", 90))
     return _some(
         contacts=plural(known, "contact") if known > 1 else None,
@@ -153,8 +152,12 @@ def _meetings(view: View) -> Words:
 
 
 def _replies(view: View) -> Words:
-    hours, trend, silent = support.reply_hours(view), support.reply_trend(view), support.silent_days(view)
-    shorter = support.message_words(view)
+    hours, trend, silent = (
+        view.value(support.reply_hours),
+        view.value(support.reply_trend),
+        view.value(support.silent_days),
+    )
+    shorter = view.value(support.message_words)
     return _some(
         silent=days(silent) if silent >= 2 else None,
         reply_hours=number(hours) if not math.isnan(hours) else None,
@@ -165,11 +168,11 @@ def _replies(view: View) -> Words:
 
 
 def _milestones(view: View) -> Words:
-    late, run = work.milestones_late(view), work.milestones_missed_run(view)
-    since, ahead = work.days_since_milestone(view), work.next_milestone_days(view)
+    late, run = view.value(work.milestones_late), view.value(work.milestones_missed_run)
+    since, ahead = view.value(work.days_since_milestone), view.value(work.next_milestone_days)
     return _some(
         milestones_late=plural(late, "milestone") if late > 0 else None,
-        milestone_days=days(work.milestone_late_days(view)) if late > 0 else None,
+        milestone_days=days(view.value(work.milestone_late_days)) if late > 0 else None,
         milestones_run=plural(run, "milestone") if run >= 2 else None,
         milestone_quiet=days(since) if since >= QUIET_DAYS else None,
         milestone_next=days(ahead) if not math.isnan(ahead) else None,
@@ -178,7 +181,7 @@ def _milestones(view: View) -> Words:
 
 
 def _goals(view: View) -> Words:
-    reached = work.kpi_attainment(view)
+    reached = view.value(work.kpi_attainment)
     if math.isnan(reached):
         return {}
     return _some(
@@ -198,7 +201,7 @@ def _blockers(view: View) -> Words:
 
 
 def _invoices(view: View) -> Words:
-    age, late = money.invoice_overdue_days(view), len(_recent(view, "paid_late", 120))
+    age, late = view.value(money.invoice_overdue_days), len(_recent(view, "paid_late", 120))
     failed = len(_recent(view, "payment_failed", 60))
     return _some(
         overdue=days(age) if age >= 1 else None,
@@ -210,7 +213,7 @@ def _invoices(view: View) -> Words:
 
 
 def _revenue(view: View) -> Words:
-    change = money.mrr_change(view)
+    change = view.value(money.mrr_change)
     return _some(
         mrr_fell=percent(-change) if change <= -0.02 else None,
         mrr_rose=percent(change) if change >= 0.02 else None,
@@ -218,7 +221,7 @@ def _revenue(view: View) -> Words:
 
 
 def _renewal(view: View) -> Words:
-    ahead = money.days_to_renewal(view)
+    ahead = view.value(money.days_to_renewal)
     return _some(
         renewal_in=days(ahead) if ahead >= 0 else None,
         renewal_near="" if 0 <= ahead <= 90 else None,
@@ -245,7 +248,7 @@ def _talk(kind: str, within: int) -> Callable[[View], Words]:
 
 
 def _csm_view(view: View) -> Words:
-    score = support.csm_sentiment(view)
+    score = view.value(support.csm_sentiment)
     return {} if math.isnan(score) else {"csm_score": number(score)}
 
 
@@ -304,3 +307,4 @@ MARKS = {
     "invoices": ("payment_failed", "disputed"),
 }
 """Kinds of marks whose events stand behind a reason."""
+WITH_EVENTS = MARKS.keys() | {"blockers", "tickets"}

@@ -46,7 +46,7 @@ def features(view: View) -> Words:
 
 
 def seats(view: View) -> Words:
-    share, trend = usage_features.seat_use(view), usage_features.users_trend(view)
+    share, trend = view.value(usage_features.seat_use), view.value(usage_features.users_trend)
     words: Words = {}
     if not math.isnan(share):
         words["seats_used"] = percent(min(1.0, share))
@@ -60,7 +60,7 @@ def seats(view: View) -> Words:
 
 def price(view: View) -> Words:
     """What a use of the last four weeks costs the client."""
-    cost = usage_features.usage_price(view)
+    cost = view.value(usage_features.usage_price)
     used = sum(view.usage_weeks[:NOW_WEEKS])
     if math.isnan(cost) or not used:
         return {}
@@ -68,11 +68,11 @@ def price(view: View) -> Words:
 
 
 def health(view: View) -> Words:
-    score = health_features.health_score(view)
+    score = view.value(health_features.health_score)
     if math.isnan(score):
         return {}
     words = {"score": number(score), "band": view.health[-1][2]}
-    below = health_features.days_below_top(view)
+    below = view.value(health_features.days_below_top)
     if below >= 14:
         words["below_for"] = plural(below / 7, "week")
     if score >= 80:
@@ -82,16 +82,16 @@ def health(view: View) -> Words:
 
 def health_trend(view: View) -> Words:
     """From the best score of the last 90 days to the last one, with the day of the best."""
-    score = health_features.health_score(view)
+    score = view.value(health_features.health_score)
     if math.isnan(score):
         return {}
-    recent = [row for row in view.health if row[0] > view.moment - 90 * DAY]
-    best = max(recent, key=lambda row: (row[1], row[0]))
+    ats, scores = view.scores(90)
+    best, best_at = max(zip(scores, ats, strict=True))
     words = {"score": number(score)}
-    if best[1] / UNITS - score >= 5:
-        words |= {"best": number(best[1] / UNITS), "best_on": on(best[0], view.moment)}
+    if best / UNITS - score >= 5:
+        words |= {"best": number(best / UNITS), "best_on": on(best_at, view.moment)}
     slope = health_features.health_slope_30(view)
-    if len(recent) >= ENOUGH_SCORES:
+    if len(ats) >= ENOUGH_SCORES:
         words["held"] = ""
     if slope >= 3:
         words["rising"] = number(slope)

@@ -6,8 +6,9 @@ order of arrival, the last score of each day and model stays, so the track is th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from operator import mul
 from typing import Any
 
 from churn.domain.moments import DAY, parse
@@ -25,7 +26,8 @@ BELOW_TOP = frozenset({"amber", "red", "stable", "at_risk", "critical"})
 class HealthTrack:
     """By day the last score of the day: [second, score, band, model, component scores …, confidence].
 
-    Scores in sixteenths, confidence in thousandths (days of an earlier release are without).
+    Scores in sixteenths, confidence in thousandths (days of an earlier release are without). Components and confidence
+    are only asked of the last day, so older days may be without them.
     """
 
     days: dict[int, list[Any]] = field(default_factory=dict)
@@ -55,21 +57,27 @@ def until(track: HealthTrack, moment: int) -> list[list[Any]]:
 
     Trends never span models: an earlier model's scores are left out.
     """
-    oldest = moment // DAY - KEPT_DAYS
-    rows = sorted(row for day, row in track.days.items() if day > oldest and row[0] <= moment)
+    days, oldest = track.days, moment // DAY - KEPT_DAYS
+    rows = [days[day] for day in sorted(days) if day > oldest]
+    while rows and rows[-1][0] > moment:
+        rows.pop()
     return [row for row in rows if row[3] == rows[-1][3]] if rows else []
 
 
-def slope(rows: list[list[Any]], moment: int, days: int) -> float | None:
-    """Least-squares slope in points per 30 days over the last `days`; None below three days or a third of the span."""
-    points = [((row[0] - moment) / DAY, row[1] / UNITS) for row in rows if row[0] > moment - days * DAY]
-    if len(points) < 3 or points[-1][0] - points[0][0] < days / 3:
+def slope(ats: Sequence[int], scores: Sequence[int], days: int) -> float | None:
+    """Least-squares slope in points per 30 days of scores (sixteenths) at those seconds, both oldest first.
+
+    None below three scores, or where they span less than a third of the `days`.
+    """
+    number = len(ats)
+    if number < 3 or ats[-1] - ats[0] < days * DAY / 3:
         return None
-    mean_x = sum(x for x, _ in points) / len(points)
-    mean_y = sum(y for _, y in points) / len(points)
-    spread: float = sum((x - mean_x) ** 2 for x, _ in points)
-    together: float = sum((x - mean_x) * (y - mean_y) for x, y in points)
-    return 30 * together / spread
+    first = ats[0]
+    xs = [(at - first) / DAY for at in ats]
+    sum_x, sum_y = sum(xs), sum(scores)
+    spread = number * sum(map(mul, xs, xs)) - sum_x * sum_x
+    together = number * sum(map(mul, xs, scores)) - sum_x * sum_y
+    return 30 / UNITS * together / spread
 
 
 def to_plain(track: HealthTrack) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class Sentences:
 
     def say(self, facts: Mapping[str, str], *, raising: bool) -> str:
         for sentence in self.raises if raising else self.lowers:
-            if all(name in facts for name in placeholders(sentence)):
+            if placeholders(sentence) <= facts.keys():
                 return sentence.format_map(facts)
         raise LookupError("the last sentence of a reason may need no fact")
 

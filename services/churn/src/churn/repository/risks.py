@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from churn.domain.capacity import Candidate
 from churn.domain.flags import Cooling, Flag, Override, Watch
 from churn.domain.health_track import KEPT_DAYS, HealthTrack
+from churn.domain.moments import DAY
 
 _BRIEF = (
     "client_id, due_on, live, baseline, importing_until, held, flag, override, episode, assessments, ended, quiet,"
@@ -255,6 +256,9 @@ async def all_due(session: AsyncSession, today: date) -> int:
 
 # Health scores by day
 
+DAYS_WITH_PARTS = 2
+"""The last, and the one before it: health's clock may be a little ahead of ours."""
+
 
 @dataclass(slots=True)
 class HealthDay:
@@ -296,17 +300,28 @@ async def add_health(session: AsyncSession, days: Sequence[HealthDay]) -> None:
 
 
 async def tracks(session: AsyncSession, client_ids: Sequence[UUID], today: int) -> dict[UUID, HealthTrack]:
-    """The health tracks of these clients; one without scores has an empty track."""
+    """The health tracks of these clients; one without scores has an empty track.
+
+    Only the last two days have their parts, since nobody asks for those of older ones. Rows are put together by the
+    database: of four months of days each as a row of its own, reading would take longer than assessing.
+    """
     found = {client_id: HealthTrack() for client_id in client_ids}
     rows = await session.execute(
-        text(
-            "SELECT client_id, day, at, score, band, model, parts FROM health_days"
-            " WHERE client_id = ANY(:ids) AND day > :since"
-        ),
-        {"ids": list(client_ids), "since": today - KEPT_DAYS},
+        text("""
+        SELECT client_id,
+          '[' || string_agg('[' || at || ',' || score || ',"' || band || '",' || to_json(model) || ']', ',') || ']',
+          ARRAY(SELECT '[' || day || ',' || array_to_string(parts, ',', 'null') || ']' FROM health_days p
+                WHERE p.client_id = d.client_id AND day > :since ORDER BY day DESC LIMIT :with_parts)
+        FROM health_days d WHERE client_id = ANY(:ids) AND day > :since GROUP BY client_id
+        """),
+        {"ids": list(client_ids), "since": today - KEPT_DAYS, "with_parts": DAYS_WITH_PARTS},
     )
-    for client_id, day, at, score, band, model, parts in rows:
-        found[client_id].days[day] = [at, score, band, model, *parts]
+    for client_id, scores, last_parts in rows:
+        days = found[client_id].days
+        for row in orjson.loads(scores):
+            days[row[0] // DAY] = row
+        for day, *parts in map(orjson.loads, last_parts):
+            days[day] += parts
     return found
 
 

@@ -146,19 +146,16 @@ FEATURES: tuple[Feature, ...] = (
 COLUMNS: tuple[Column, ...] = tuple(Column(feature.name, feature.reason, feature.direction) for feature in FEATURES)
 NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 BY_NAME = {feature.name: feature for feature in FEATURES}
-_FUNCTIONS = tuple(feature.of for feature in FEATURES)
+_COUNTING = (signs.signs_showing, signs.sign_families)
+"""The last of the table: they count what the others found."""
+_SINGLE = tuple(feature.of for feature in FEATURES[: -len(_COUNTING)])
 
 
 def values(view: View) -> list[float]:
     """All features in the order of `FEATURES`."""
-    memo: dict[Any, Any] = view.memo
-    found: list[float] = []
-    for of in _FUNCTIONS:
-        value = memo.get(of)
-        if value is None:
-            value = memo[of] = of(view)
-        found.append(value)
-    return found
+    found = [of(view) for of in _SINGLE]
+    view.memo.update(zip(_SINGLE, found, strict=True))
+    return found + [of(view) for of in _COUNTING]
 
 
 def extract(state: State, track: HealthTrack, moment: int) -> list[float]:

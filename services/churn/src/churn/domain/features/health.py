@@ -33,7 +33,8 @@ def health_drop(view: View) -> float:
     row = _last(view)
     if row is None:
         return MISSING
-    return float(row[1] - max(r[1] for r in view.health if r[0] > view.moment - 90 * DAY)) / UNITS
+    _, scores = view.scores(90)
+    return (row[1] - max(scores)) / UNITS
 
 
 def days_below_top(view: View) -> float:
@@ -42,11 +43,11 @@ def days_below_top(view: View) -> float:
     if row is None:
         return MISSING
     since = None
-    for known in view.health:
+    for known in reversed(view.health):
         if known[2] in BELOW_TOP:
-            since = known[0] if since is None else since
+            since = known[0]
         elif known[2] != "unknown":
-            since = None
+            break
     return 0.0 if since is None else min(90.0, (view.moment - since) / DAY)
 
 
@@ -54,9 +55,9 @@ def days_in_band(view: View) -> float:
     """Days since the score came into the band it is in, up to 90, under its model."""
     if _last(view) is None:
         return MISSING
-    since = view.moment
+    since, band = view.moment, view.health[-1][2]
     for known in reversed(view.health):
-        if known[2] != view.health[-1][2]:
+        if known[2] != band:
             break
         since = known[0]
     return min(90.0, (view.moment - since) / DAY)
@@ -94,7 +95,7 @@ def component_financial(view: View) -> float:
 
 def _of(view: View, name: str) -> float:
     row = _last(view)
-    value = row[_component(name)] if row else None
+    value = row[_component(name)] if row and len(row) > _component(name) else None
     return MISSING if value is None else value / UNITS
 
 
@@ -104,5 +105,5 @@ def _last(view: View) -> list[int] | None:
 
 
 def _slope(view: View, days: int) -> float:
-    found = slope(view.health, view.moment, days)
+    found = slope(*view.scores(days), days)
     return MISSING if found is None else found

@@ -5,7 +5,7 @@ What a sign is does not follow the scorecard's configuration, since a model must
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from churn.domain.features import health, money, people, support, usage, work
@@ -53,15 +53,16 @@ def showing(view: View) -> list[Sign] | None:
 
 
 def _showing(view: View) -> list[Sign] | None:
-    values = [(sign, [view.value(measure) for measure in sign.measures]) for sign in SIGNS]
-    if not any(value == value for _, measured in values for value in measured):
-        return None
-    return [sign for sign, measured in values if _shows(sign, measured)]
-
-
-def _shows(sign: Sign, measured: Iterable[float]) -> bool:
-    """What is missing (NaN) compares false either way, so it is never a sign."""
-    return any(value >= sign.limit if sign.high else value <= sign.limit for value in measured)
+    found, judged = [], False
+    for sign in SIGNS:
+        for measure in sign.measures:
+            value = view.value(measure)
+            judged = judged or value == value
+            # What is missing (NaN) compares false either way, so it is never a sign.
+            if value >= sign.limit if sign.high else value <= sign.limit:
+                found.append(sign)
+                break
+    return found if judged else None
 
 
 def signs_showing(view: View) -> float:

@@ -45,7 +45,7 @@ def logins_slope(view: View) -> float:
 
 def weeks_since_login(view: View) -> float:
     """Whole weeks since the last login, so that daily and weekly sources read the same."""
-    return _weeks_since(view, view.state.logins)
+    return _weeks_since(view.login_weeks, view.state.logins)
 
 
 def login_weeks_active(view: View) -> float:
@@ -70,7 +70,7 @@ def usage_dip(view: View) -> float:
 
 def weeks_since_usage(view: View) -> float:
     """Whole weeks since anything was used."""
-    return _weeks_since(view, view.state.usage)
+    return _weeks_since(view.usage_weeks, view.state.usage)
 
 
 def usage_days(view: View) -> float:
@@ -105,27 +105,27 @@ def feature_depth(view: View) -> float:
     keys = view.state.key_features
     if not keys or not view.has("usage"):
         return MISSING
-    return sum(1 for name in keys if used_within(view, name, 0, 27)) / len(keys)
+    used = _used(view, 0, 27)
+    return sum([name in used for name in keys]) / len(keys)
 
 
 def features_used(view: View) -> float:
     """Distinct features used in the last 28 days."""
-    return float(_features_within(view, 0, 27)) if view.has("usage") else MISSING
+    return float(len(_used(view, 0, 27))) if view.has("usage") else MISSING
 
 
 def features_change(view: View) -> float:
     """Distinct features of the last 28 days less those of the 28 before."""
     if not view.has("usage") or view.baseline_weeks < NOW_WEEKS:
         return MISSING
-    return float(_features_within(view, 0, 27) - _features_within(view, 28, 55))
+    return float(len(_used(view, 0, 27)) - len(_used(view, 28, 55)))
 
 
 def features_lost(view: View) -> float:
     """Features used in the 84 days before the last 28 and not since."""
     if not view.has("usage") or view.baseline_weeks < ENOUGH_BASELINE_WEEKS:
         return MISSING
-    earlier = (name for name in view.state.features if used_within(view, name, 28, 111))
-    return float(sum(1 for name in earlier if not used_within(view, name, 0, 27)))
+    return float(len(_used(view, 28, 111) - _used(view, 0, 27)))
 
 
 def seat_use(view: View) -> float:
@@ -155,16 +155,18 @@ def baseline(view: View, weeks: list[int]) -> float:
 
 def used_within(view: View, feature: str, first: int, last: int) -> bool:
     """Whether a feature was used between `first` and `last` days ago."""
-    days = view.state.features.get(feature, 0)
-    newest = view.today - first - view.state.feature_floor
-    oldest = max(0, view.today - last - view.state.feature_floor)
-    if newest < oldest:
-        return False
-    return bool(days >> oldest & (1 << (newest - oldest + 1)) - 1)
+    return feature in _used(view, first, last)
 
 
-def _features_within(view: View, first: int, last: int) -> int:
-    return sum(1 for name in view.state.features if used_within(view, name, first, last))
+def _used(view: View, first: int, last: int) -> frozenset[str]:
+    """Names of the features that were used between `first` and `last` days ago."""
+    if (first, last) not in view.memo:
+        newest = view.today - first - view.state.feature_floor
+        oldest = max(0, view.today - last - view.state.feature_floor)
+        window = (1 << (newest - oldest + 1)) - 1 << oldest if newest >= oldest else 0
+        view.memo[first, last] = frozenset(name for name, days in view.state.features.items() if days & window)
+    found: frozenset[str] = view.memo[first, last]
+    return found
 
 
 def _days_used(view: View) -> tuple[int, int]:
@@ -210,6 +212,9 @@ def _dip(view: View, weeks: list[int]) -> float:
     return log_ratio(mean(weeks[:DIP_WEEKS]), mean(weeks[DIP_WEEKS:ACTIVE_WEEKS]))
 
 
-def _weeks_since(view: View, buckets: dict[int, int]) -> float:
-    days = [day for day, quantity in buckets.items() if quantity]
-    return float(min(BASELINE_WEEKS + NOW_WEEKS, (view.today - max(days)) // 7)) if days else MISSING
+def _weeks_since(weeks: list[int], buckets: dict[int, int]) -> float:
+    """Up to 16; missing where nothing is remembered."""
+    for week, quantity in enumerate(weeks):
+        if quantity:
+            return float(week)
+    return float(len(weeks)) if any(buckets.values()) else MISSING

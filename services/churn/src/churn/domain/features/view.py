@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from churn.domain import health_track
@@ -45,6 +46,8 @@ class View:
     __slots__ = (
         "baseline_weeks",
         "health",
+        "health_ats",
+        "health_scores",
         "life",
         "login_weeks",
         "memo",
@@ -68,6 +71,8 @@ class View:
         self.login_weeks = weekly(state.logins, self.today)
         self.usage_weeks = weekly(state.usage, self.today)
         self.health = health_track.until(track, moment)
+        self.health_ats: list[int] = [row[0] for row in self.health]
+        self.health_scores: list[int] = [row[1] for row in self.health]
         self.ratings = state.ratings
         self.memo: dict[Any, Any] = {}
         """What several features share and is worked out by the first of them."""
@@ -78,8 +83,11 @@ class View:
 
     def marks(self, kind: str, days: int) -> int:
         """On how many days of the last `days` something of this kind happened."""
+        marks = self.state.marks.get(kind)
+        if not marks:
+            return 0
         since = self.moment - days * DAY
-        return len({at // DAY for at, _ in self.state.marks.get(kind, ()) if at > since})
+        return len({at // DAY for at, _ in marks if at > since})
 
     def last_mark(self, kind: str) -> int | None:
         """When something of this kind last happened."""
@@ -102,6 +110,11 @@ class View:
         known: Spans = found
         return known
 
+    def scores(self, days: int) -> tuple[list[int], list[int]]:
+        """Seconds and health scores (sixteenths) of the last `days`, oldest first."""
+        first = bisect_right(self.health_ats, self.moment - days * DAY)
+        return self.health_ats[first:], self.health_scores[first:]
+
     def days_since(self, second: int | None) -> float:
         return MISSING if second is None else (self.moment - second) / DAY
 
@@ -115,10 +128,10 @@ def tenure_days(state: State, moment: int) -> float:
 def weekly(buckets: Mapping[int, int], today: int) -> list[int]:
     """Sums of the last `WEEKS` weeks; index 0 is the seven days that end today."""
     weeks = [0] * WEEKS
+    oldest = today - 7 * WEEKS
     for day, quantity in buckets.items():
-        week = (today - day) // 7
-        if 0 <= week < WEEKS:
-            weeks[week] += quantity
+        if oldest < day <= today:
+            weeks[(today - day) // 7] += quantity
     return weeks
 
 
@@ -145,9 +158,8 @@ def log_ratio(now: float, before: float, floor: float = 1.0) -> float:
     return math.log((now + floor) / (before + floor))
 
 
-def mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found) if found else MISSING
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else MISSING
 
 
 def or_missing(value: Any) -> float:

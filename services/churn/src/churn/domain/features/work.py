@@ -34,12 +34,12 @@ def milestones_on_time(view: View) -> float:
     due = [
         (due, done) for due, _, done in view.state.milestones.values() if view.moment - 180 * DAY < due <= view.moment
     ]
-    return mean(1.0 if done is not None and done <= when + ON_TIME else 0.0 for when, done in due)
+    return mean([1.0 if done is not None and done <= when + ON_TIME else 0.0 for when, done in due])
 
 
 def milestones_missed(view: View) -> float:
     """Share of all milestones due so far that are not done."""
-    return mean(0.0 if done is not None else 1.0 for due, _, done in _due(view))
+    return mean([0.0 if done is not None else 1.0 for due, _, done in _due(view)])
 
 
 def milestones_missed_run(view: View) -> float:
@@ -71,12 +71,12 @@ def next_milestone_days(view: View) -> float:
 
 def milestones_done(view: View) -> float:
     """Share of all planned milestones that are done."""
-    return mean(0.0 if done is None else 1.0 for _, _, done in view.state.milestones.values())
+    return mean([0.0 if done is None else 1.0 for _, _, done in view.state.milestones.values()])
 
 
 def milestones_due(view: View) -> float:
     """Share of all planned milestones that have fallen due: how far into the plan."""
-    return mean(float(due <= view.moment) for due, _, _ in view.state.milestones.values())
+    return mean([due <= view.moment for due, _, _ in view.state.milestones.values()])
 
 
 def plan_days_left(view: View) -> float:
@@ -103,7 +103,7 @@ def milestone_ahead_change(view: View) -> float:
 
 def milestone_scores(view: View) -> float:
     """Mean of the last four KPI values that came with milestones done, in their own unit."""
-    return mean(score / 1000 for _, score, _ in view.ratings.get("milestone", ())[-LATEST:])
+    return mean([score / 1000 for _, score, _ in view.ratings.get("milestone", ())[-LATEST:]])
 
 
 def milestone_score_change(view: View) -> float:
@@ -141,12 +141,12 @@ def milestone_scores_weighed(view: View) -> float:
 
 def heavy_milestones_done(view: View) -> float:
     """Share done of the milestones due that count much: at least half the plan's mean weight."""
-    return mean(float(one.done) for one in _worth(view) if one.due and one.heavy)
+    return mean([one.done for one in _worth(view) if one.due and one.heavy])
 
 
 def light_milestones_done(view: View) -> float:
     """Share done of the milestones due that count little or nothing."""
-    return mean(float(one.done) for one in _worth(view) if one.due and not one.heavy)
+    return mean([one.done for one in _worth(view) if one.due and not one.heavy])
 
 
 def heavy_milestone_score(view: View) -> float:
@@ -175,7 +175,7 @@ def _worth(view: View) -> list[_Worth]:
 def _weighed(view: View) -> list[_Worth]:
     known = view.state.milestones
     worth = [(known[name], weight, score) for name, (weight, score) in view.state.worth.items() if name in known]
-    enough = mean(weight for _, weight, _ in worth) / 2
+    enough = mean([weight for _, weight, _ in worth]) / 2
     return [
         _Worth(weight, weight > 0 and weight >= enough, due <= view.moment, done is not None, done or 0, score)
         for (due, _, done), weight, score in worth
