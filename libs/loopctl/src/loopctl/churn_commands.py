@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from loopctl.stack import Stack
 
 SCOPES = ("churn:read", "churn:admin")
+DECISIONS = 5
+"""How many of the last are shown."""
+ACTIONS = {"promoted": "promoted", "rolled_back": "rolled back to", "fell_back": "fell back to"}
 
 
 def register(cli: typer.Typer) -> None:
@@ -32,7 +36,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def models(data: Data = None, as_json: Json = False) -> None:
-    """List the models of the registry, newest first, and say what data is still lacking for one."""
+    """List the models of the registry, who put what in service lately, and what data is still lacking for one."""
     page = churn_api(data).get("/v1/models", limit=100)
     if as_json:
         say(json.dumps(page))
@@ -40,11 +44,20 @@ def models(data: Data = None, as_json: Json = False) -> None:
     say(f"in service: {page['in_service']}" + (f" ({page['refused']})" if page["refused"] else ""))
     for model in page["items"]:
         mark = f" {SIMULATED_MARK}" if model["trained_on"] == "simulated" else ""
-        auc = (model["metrics"].get("auc") or {}).get("value")
+        auc = (model["metrics"].get("auc") or {}).get("value", "not known")
         star = "*" if model["in_service"] else " "
         say(f"{star} {model['version']:<14} {model['model_id']}  AUC {auc}  by {model['created_by']}{mark}")
+    _tell_decisions(page)
     for lack in page["data"]["lacks"]:
         say(f"lacking: {lack}")
+
+
+def _tell_decisions(page: dict[str, Any]) -> None:
+    versions = {model["model_id"]: model["version"] for model in page["items"]}
+    for made in page["decisions"][:DECISIONS]:
+        what = versions.get(made["model_id"], made["model_id"]) or "scorecard"
+        action = ACTIONS.get(made["action"], made["action"])
+        say(f"{made['at'][:16].replace('T', ' ')}  {action} {what}  by {made['by']}: {made['reason']}")
 
 
 def promote(
@@ -58,7 +71,7 @@ def promote(
     known = [m for m in api.items("/v1/models") if model in (m["version"], m["model_id"])]
     if not known:
         raise Problem(f"there is no model {model}", remedy="look at `loop churn models`")
-    answer = api.good(api.call("POST", f"/v1/models/{known[0]['model_id']}/promote", json={"reason": reason})).json()
+    answer = decided(api, f"/v1/models/{known[0]['model_id']}/promote", reason)
     say(json.dumps(answer) if as_json else f"in service: {answer['version']}")
 
 
@@ -69,8 +82,22 @@ def rollback(
 ) -> None:
     """Back to the model that was in service before this one, or to the scorecard."""
     api = churn_api(data)
-    answer = api.good(api.call("POST", "/v1/models/rollback", json={"reason": reason})).json()
+    answer = decided(api, "/v1/models/rollback", reason)
     say(json.dumps(answer) if as_json else f"in service: {answer['version']}")
+
+
+def decided(api: Api, path: str, reason: str) -> dict[str, Any]:
+    """A decision about models. Raises Problem with churn's reason where it refuses."""
+    from loopctl import api as calls
+
+    response = api.call("POST", path, json={"reason": reason})
+    if response.status_code == HTTPStatus.CONFLICT:
+        raise Problem(
+            f"nothing was changed: {calls.reason(response)}",
+            remedy="`loop churn models` says what is in service, and who decided so",
+        )
+    answer: dict[str, Any] = api.good(response).json()
+    return answer
 
 
 def churn_api(data: Path | None) -> Api:

@@ -54,6 +54,7 @@ def wanted(
     *,
     windows: bool,
     out: Path | None = None,
+    scores: Path | None = None,
 ) -> TableWish | None:
     """The wish for a table; None where events are learned from. Raises WrongUsage for half of either."""
     if file is None:
@@ -66,9 +67,18 @@ def wanted(
         raise WrongUsage("--events or --table, not both")
     if label is None:
         raise WrongUsage("--table needs --label: the column that says who left")
+    if scores is not None:
+        raise WrongUsage("--scores belongs to --events: a table has columns of its own")
     if windows and time is None:
         raise WrongUsage("--train-until, --test-from and --test-to need --time: the column that says when a row was so")
     return TableWish(file, label, time, client, out)
+
+
+def need_folders(*files: Path | None) -> None:
+    """Raises Problem where something could not be written once the work is done."""
+    for file in files:
+        if file is not None and not file.absolute().parent.is_dir():
+            raise Problem(f"there is no folder {file.parent}", remedy=f"make it, or write {file.name} elsewhere")
 
 
 def learn(own: TableWish, wish: Wish, card: Path | None, as_json: bool, *, must_pass: bool) -> None:
@@ -102,6 +112,8 @@ def _read(own: TableWish) -> OwnTable:
         return own_table.read(content, own.label, own.time, own.client)
     except FileNotFoundError as error:
         raise Problem(f"there is no file {own.file}", remedy="name a CSV file") from error
+    except OSError as error:
+        raise Problem(f"{own.file} cannot be read ({error.strerror})", remedy="name a CSV file") from error
     except BadTableError as error:
         raise Problem(f"{own.file} cannot be learned from: {error}", remedy="mend the table") from error
 

@@ -79,8 +79,9 @@ def train(
     --out takes the risk of each row.
     """
     windows = bool(train_until or test_from or test_to)
-    own = churn_tables.wanted(events, table, label, time, client, windows=windows, out=out)
+    own = churn_tables.wanted(events, table, label, time, client, windows=windows, out=out, scores=scores)
     wish = _wish(train_until, test_from, test_to, horizon, grid, min_tenure)
+    churn_tables.need_folders(card, out)
     if own is not None:
         churn_tables.learn(own, wish, card, as_json, must_pass=True)
     elif events is not None:
@@ -111,7 +112,10 @@ def _train(
     told["seconds"] = round(stopwatch.monotonic() - started, 2)
     _say(told, table, as_json)
     if trained.refused:
-        raise Problem("the gate keeps this model out of service; nothing was changed", remedy="read the card's limits")
+        raise Problem(
+            "the gate keeps this model out of service; nothing was changed",
+            remedy="what it did not show is said above, and with --card FILE on its card",
+        )
 
 
 def backtest(
@@ -142,8 +146,11 @@ def backtest(
         raise WrongUsage(
             "--rolling chooses windows of events: leave --train-until, --test-from, --test-to, --table out"
         )
-    own = churn_tables.wanted(events, table, label, time, client, windows=windows)
+    if rolling and card:
+        raise WrongUsage("--rolling makes a model an origin, and no card: leave --card out")
+    own = churn_tables.wanted(events, table, label, time, client, windows=windows, scores=scores)
     wish = _wish(train_until, test_from, test_to, horizon, grid, min_tenure)
+    churn_tables.need_folders(card)
     if own is not None:
         churn_tables.learn(own, wish, card, as_json, must_pass=False)
     elif events is not None:
@@ -197,13 +204,16 @@ def _wish(
     from common.settings import REPOSITORY_CONFIG
 
     rules = replace(load_policy(REPOSITORY_CONFIG).rules, horizon_days=horizon, min_tenure_days=min_tenure)
-    return Wish(
-        rules,
-        grid,
-        train_until=_second(train_until, "--train-until"),
-        test_from=_second(test_from, "--test-from"),
-        test_to=_second(test_to, "--test-to"),
-    )
+    known, first, last = (
+        _second(train_until, "--train-until"), _second(test_from, "--test-from"), _second(test_to, "--test-to")
+    )  # fmt: skip
+    if known is not None and first is not None and first < known:
+        raise WrongUsage(
+            "--test-from lies before --train-until: a test begins once all that was learned from was known"
+        )
+    if last is not None and last < (first or known or last):
+        raise WrongUsage("--test-to lies before the first moment of the test")
+    return Wish(rules, grid, train_until=known, test_from=first, test_to=last)
 
 
 def _second(text: str | None, option: str) -> int | None:
@@ -232,8 +242,13 @@ def _table(events: str, scores: Path | None, wish: Wish) -> Table:
     except LeakError as error:
         raise Problem(f"No model: {error}", remedy="mend what is computed from the future") from error
     if not len(table):
+        where = "standard input" if events == "-" else events
+        if not content.strip():
+            raise Problem(f"{where} is empty", remedy="give it client events in import form, one a line")
         why = table.refusals[0] if table.refusals else "no client with an outcome that is known"
-        raise Problem(f"{events} gives nothing to learn from ({why})", remedy="check it with `loop import --help`")
+        raise Problem(
+            f"{where} gives nothing to learn from ({why})", remedy="docs/events says what a line of import form holds"
+        )
     return table
 
 
@@ -241,7 +256,9 @@ def _bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except FileNotFoundError as error:
-        raise Problem(f"there is no file {file}", remedy="name one in import form (NDJSON)") from error
+        raise Problem(f"there is no file {file}", remedy="look at its name") from error
+    except OSError as error:
+        raise Problem(f"{file} cannot be read ({error.strerror})", remedy="name a file that you may read") from error
 
 
 def _windows(table: Table, wish: Wish) -> Windows:
@@ -267,10 +284,12 @@ def _trained(table: Table, wish: Wish, simulated: bool, in_service: InService | 
 def _stored(api: Api, trained: Trained, promotion: bool) -> dict[str, Any]:
     from churn.training import offer
 
+    from loopctl.churn_commands import decided
+
     model = api.good(api.call("POST", "/v1/models", json=offer(trained))).json()
     if promotion:
-        reason = {"reason": f"trained by `loop churn train` on {trained.trained_on} data"}
-        model = api.good(api.call("POST", f"/v1/models/{model['model_id']}/promote", json=reason)).json()
+        reason = f"trained by `loop churn train` on {trained.trained_on} data"
+        model = decided(api, f"/v1/models/{model['model_id']}/promote", reason)
     return {"model_id": model["model_id"], "version": model["version"], "promoted": promotion}
 
 
