@@ -7,7 +7,7 @@ order of arrival, the last score of each day and model stays, so the track is th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from operator import mul
 from typing import Any
 
@@ -75,17 +75,9 @@ def slope(ats: Sequence[int], scores: Sequence[int], days: int) -> float | None:
     first = ats[0]
     xs = [(at - first) / DAY for at in ats]
     sum_x, sum_y = sum(xs), sum(scores)
-    spread = number * sum(map(mul, xs, xs)) - sum_x * sum_x
-    together = number * sum(map(mul, xs, scores)) - sum_x * sum_y
+    spread: float = number * sum(map(mul, xs, xs)) - sum_x * sum_x
+    together: float = number * sum(map(mul, xs, scores)) - sum_x * sum_y
     return 30 / UNITS * together / spread
-
-
-def to_plain(track: HealthTrack) -> dict[str, Any]:
-    return asdict(track)
-
-
-def from_plain(plain: Mapping[str, Any]) -> HealthTrack:
-    return HealthTrack({int(day): list(row) for day, row in plain["days"].items()})
 
 
 def _units(score: float | None) -> int | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from churn.domain.columns import Column
 from churn.domain.features import health, money, people, signs, support, usage, work
