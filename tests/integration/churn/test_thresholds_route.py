@@ -119,6 +119,12 @@ async def test_with_a_price_it_says_where_contacting_pays(in_service: ChurnStack
     assert one_by_one["net"]["amount"] > costs["best"]["net"]["amount"]
 
 
+async def test_a_currency_that_nobody_pays_in_is_said(in_service: ChurnStack):
+    answer = await told(in_service, cost_of_contact=40_000, share_saved=0.25, currency="EUR")
+    assert answer["costs"]["curve"][0]["contacts"] == 0
+    assert answer["note"] == "No client pays in EUR as far as is known, so `costs` counts nobody; they pay in USD."
+
+
 @pytest.mark.parametrize(
     ("half", "field"), [({"cost_of_contact": 100}, "share_saved"), ({"share_saved": 0.2}, "cost_of_contact")]
 )

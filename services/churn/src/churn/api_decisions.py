@@ -53,6 +53,8 @@ async def report_overrides(
     until: Annotated[UtcDatetime | None, Query(alias="to")] = None,
 ) -> views_decisions.OverrideReport:
     """Was the human right? Of overridden flags, how many clients left all the same, by person and by reason."""
+    if since is not None and until is not None and until <= since:
+        raise Refused("`from` lies before `to`", field="from")
     return views_decisions.override_report(await deciding.report(session, since, until))
 
 

@@ -21,6 +21,7 @@ NOT_MEASURED = (
     "The model in service was stored without its curves: what thresholds would have done in its test is not known;"
     " train it again to see that."
 )
+NOT_PAID = "No client pays in {currency} as far as is known, so `costs` counts nobody; they pay in {known}."
 POINTS = tuple(range(5, 101, 5))
 
 
@@ -145,8 +146,18 @@ def thresholds_view(
     told.note = None if curves else NOT_MEASURED
     told.thresholds = _thresholds(portfolio, curves)
     told.capacities = _capacities(portfolio, policy, curves)
-    told.costs = _costs(portfolio, price) if price else None
+    if price:
+        told.costs = _costs(portfolio, price)
+        told.note = _in_that_currency(portfolio, price) or told.note
     return told
+
+
+def _in_that_currency(portfolio: Portfolio, price: Price) -> str | None:
+    """What is wrong with the price's currency, if nobody pays in it."""
+    known = sorted({one.currency for one in portfolio.standing if one.mrr and one.currency})
+    if not known or price.currency in known:
+        return None
+    return NOT_PAID.format(currency=price.currency, known=" and ".join(known))
 
 
 def _thresholds(portfolio: Portfolio, curves: Mapping[str, Any]) -> list[ThresholdView]:
