@@ -181,7 +181,7 @@ async def test_the_report_says_whether_the_humans_were_right(decisions: ChurnSta
     turned = await decisions.get(
         "/v1/overrides/report", **{"from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}
     )
-    assert (turned.status_code, "`from` lies before `to`" in turned.text) == (422, True), turned.text
+    assert (turned.status_code, "`from` has to lie before `to`" in turned.text) == (422, True), turned.text
     assert (pending["all"]["pending"], pending["all"]["left"]["value"]) == (3, None)
     await pass_days(decisions, 71)
     report = (await decisions.get("/v1/overrides/report")).json()

@@ -54,7 +54,7 @@ async def report_overrides(
 ) -> views_decisions.OverrideReport:
     """Was the human right? Of overridden flags, how many clients left all the same, by person and by reason."""
     if since is not None and until is not None and until <= since:
-        raise Refused("`from` lies before `to`", field="from")
+        raise Refused("`from` has to lie before `to`", field="from")
     return views_decisions.override_report(await deciding.report(session, since, until))
 
 
