@@ -69,12 +69,12 @@ class Assessor:
         """
         waiting = [row for row in rows if not _importing(row, wall)]
         said: list[Event[Any]] = []
-        kept: list[tuple[Event[Any], Assessment]] = []
+        kept: list[tuple[Event[Any], Risk]] = []
         candidates = await self._candidates(session, waiting, now, said)
         serving = await self.registry.current(session)
         for candidate, found in zip(candidates, self._assessments(candidates, serving, now), strict=True):
             events = self._decide(candidate.risk, found, week)
-            kept.append((events[0], found))
+            kept.append((events[0], candidate.risk))
             said += events
         for row in rows:
             row.due_on = None if row.ended else now.date() + timedelta(days=1)

@@ -19,7 +19,7 @@ FOLDED: dict[type[Data], str] = {body: body.type_name() for body in client.EVENT
 class ClientFold:
     """Client events → `State`. Bump `version` whenever the same facts give another state."""
 
-    version = 4
+    version = 5
 
     def empty(self, client_id: UUID) -> State:
         return State()
@@ -31,7 +31,7 @@ class ClientFold:
         return fold.apply(state, name, event.data.fact(), int(event.time.timestamp()), str(event.id))
 
     def dump(self, state: State) -> bytes:
-        return orjson.dumps(to_plain(state), option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(to_plain(state))
 
     def load(self, raw: bytes) -> State:
         return from_plain(orjson.loads(raw)) if raw else State()

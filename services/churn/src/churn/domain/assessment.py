@@ -66,9 +66,8 @@ class Assessment:
 
     def kept_groups(self) -> dict[str, Any]:
         """What the next assessment is compared with, and what a reader may check the sum of: `by`, `base`, `model`."""
-        by = {code: round(value, 6) for code, value in (self.groups or {}).items() if value}
         return {
-            "by": by,
+            "by": {code: round(value, 6) for code, value in (self.groups or {}).items() if value},
             "base": round(self.base, 6),
             "model": f"{self.model} {self.model_version}",
             "as_of": self.as_of.isoformat(),

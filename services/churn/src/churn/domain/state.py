@@ -150,21 +150,24 @@ def keep(entries: dict[str, Any], size: int) -> None:
 
 
 def to_plain(state: State) -> dict[str, Any]:
-    """The state as a mapping that JSON can carry (integers as keys of day buckets, hexadecimal masks).
+    """The state as a mapping that JSON can carry: day buckets as days and values beside each other, hexadecimal masks.
 
     Parts are shared with the state, not copied: write it out before folding on.
     """
     plain = {name: getattr(state, name) for name in _FIELDS}
+    for name in DAY_KEYED:
+        plain[name] = [list(plain[name]), list(plain[name].values())]
     plain["features"] = {name: f"{days:x}" for name, days in state.features.items()}
     plain["life"] = {name: getattr(state.life, name) for name in _LIFE_FIELDS}
     return plain
 
 
 def from_plain(plain: dict[str, Any]) -> State:
-    """The inverse of `to_plain` after JSON has turned day keys into text."""
+    """The inverse of `to_plain`."""
     values = {name: plain[name] for name in _FIELDS}
     for name in DAY_KEYED:
-        values[name] = {int(day): value for day, value in values[name].items()}
+        days, buckets = values[name]
+        values[name] = dict(zip(days, buckets, strict=True))
     values["features"] = {name: int(days, 16) for name, days in values["features"].items()}
     values["life"] = Life(**values["life"])
     return State(**values)

@@ -14,8 +14,8 @@ from common.contracts.churn import FlagCleared, FlagRaised, OverrideEnded
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from churn.domain.assessment import Assessment
 from churn.domain.flags import REACHED, Flag, Override
+from churn.repository.risks import Risk
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,9 @@ _HISTORY = (
 )
 
 
-async def add_assessments(session: AsyncSession, found: Sequence[tuple[Event[Any], Assessment]]) -> None:
-    if not found:
+async def add_assessments(session: AsyncSession, made: Sequence[tuple[Event[Any], Risk]]) -> None:
+    """Keep what was said, with the rows that hold it as their last."""
+    if not made:
         return
     await session.execute(
         text("""
@@ -47,20 +48,17 @@ async def add_assessments(session: AsyncSession, found: Sequence[tuple[Event[Any
         ON CONFLICT DO NOTHING
         """),
         {
-            "ids": [a.client_id for _, a in found],
-            "moments": [a.as_of for _, a in found],
-            "events": [e.id for e, _ in found],
-            "bodies": [orjson.dumps(e.data.fact()).decode() for e, _ in found],
-            "groups": [_groups(a) for _, a in found],
+            "ids": [row.client_id for _, row in made],
+            "moments": [event.time for event, _ in made],
+            "events": [event.id for event, _ in made],
+            "bodies": [orjson.dumps(row.last).decode() for _, row in made],
+            "groups": [_groups(row.groups) for _, row in made],
         },
     )
 
 
-def _groups(found: Assessment) -> str | None:
-    if found.groups is None:
-        return None
-    groups = {code: round(value, 6) for code, value in found.groups.items() if value}
-    return orjson.dumps({**groups, "base": round(found.base, 6)}).decode()
+def _groups(kept: Mapping[str, Any] | None) -> str | None:
+    return None if kept is None else orjson.dumps({**kept["by"], "base": kept["base"]}).decode()
 
 
 async def history(
