@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 from churn.domain import facts_usage
 from churn.domain.features import View, money, signs, support, work
-from churn.domain.features.people import contacts_engaged, contacts_known
+from churn.domain.features.people import contacts_engaged, contacts_known, good_signs
 from churn.domain.moments import DAY
 from churn.domain.saying import Words, days, number, on, percent, plural
 from churn.domain.state import Mark
 
 MOST_NAMES = 4
+QUIET_WEEKS = 8
+"""Weeks without any feedback that are worth a word."""
 QUIET_DAYS = 28
 """Days without a milestone done that are worth a word."""
 RECENT_DAYS = 183
@@ -83,7 +85,8 @@ def _mood(view: View) -> Words:
     return _some(
         mood_now=f"{now:+.1f}" if not math.isnan(now) else None,
         mood_before=f"{now - change:+.1f}" if abs(change) > 0.1 else None,
-        mood_turned="" if change < -0.1 else None,
+        mood_turned="" if change < -0.1 and now < -0.1 <= now - change else None,
+        mood_fell="" if change < -0.1 else None,
         mood_rose="" if change > 0.1 else None,
         mood_bad="" if now < -0.1 else None,
         mood_good="" if now > 0.2 else None,
@@ -94,13 +97,16 @@ def _satisfaction(view: View) -> Words:
     nps, change = view.value(support.nps_level), view.value(support.nps_change)
     csat = view.value(support.csat_level)
     last = view.ratings.get("nps", [])[-1:]
+    quiet = view.value(support.weeks_since_feedback)
     return _some(
+        feedback_quiet=plural(quiet, "week") if quiet >= QUIET_WEEKS else None,
         nps=number(10 * last[0][1] / 1000) if last and not math.isnan(nps) else None,
         nps_before=number(10 * (last[0][1] / 1000 - change)) if last and abs(change) >= 0.1 else None,
         nps_fell="" if change <= -0.1 else None,
         nps_low="" if nps < 0.65 else None,
         nps_high="" if nps >= 0.85 else None,
         csat=percent(csat) if not math.isnan(csat) else None,
+        csat_fell="" if view.value(support.csat_change) <= -0.1 else None,
         csat_low="" if csat < 0.6 else None,
         csat_high="" if csat >= 0.8 else None,
     )
@@ -170,7 +176,9 @@ def _replies(view: View) -> Words:
 def _milestones(view: View) -> Words:
     late, run = view.value(work.milestones_late), view.value(work.milestones_missed_run)
     since, ahead = view.value(work.days_since_milestone), view.value(work.next_milestone_days)
+    done = view.value(work.milestones_done) == 1
     return _some(
+        plan_done_on=on(round(view.moment - since * DAY), view.moment) if done and since >= 0 else None,
         milestones_late=plural(late, "milestone") if late > 0 else None,
         milestone_days=days(view.value(work.milestone_late_days)) if late > 0 else None,
         milestones_run=plural(run, "milestone") if run >= 2 else None,
@@ -187,7 +195,7 @@ def _goals(view: View) -> Words:
     return _some(
         kpi=percent(max(0.0, reached)),
         kpi_behind="" if reached < 0.8 else None,
-        kpi_met="" if reached >= 0.95 else None,
+        kpi_met="" if reached >= 1 else None,
     )
 
 
@@ -208,13 +216,16 @@ def _invoices(view: View) -> Words:
         paid_late=plural(late, "invoice") if late else None,
         payment_failed_on=_when(view, "payment_failed", 60),
         disputed_on=_when(view, "disputed", 60),
+        nothing_overdue="" if age == 0 else None,
         paid_up="" if age == 0 and not late and not failed else None,
     )
 
 
 def _revenue(view: View) -> Words:
     change = view.value(money.mrr_change)
+    level = view.value(money.mrr_level)
     return _some(
+        mrr=f"{round(10**level - 1):,} {view.life.currency}" if not math.isnan(level) and view.life.currency else None,
         mrr_fell=percent(-change) if change <= -0.02 else None,
         mrr_rose=percent(change) if change >= 0.02 else None,
     )
@@ -252,12 +263,21 @@ def _csm_view(view: View) -> Words:
     return {} if math.isnan(score) else {"csm_score": number(score)}
 
 
+def _goodwill(view: View) -> Words:
+    signs_seen = view.value(good_signs)
+    return _some(no_goodwill="" if signs_seen == 0 else None, goodwill="" if signs_seen > 0 else None)
+
+
 def _signs(view: View) -> Words:
     showing = signs.showing(view)
     if not showing:
         return {}
     names = [sign.name for sign in showing]
-    return {"signs": plural(len(names), "early-warning sign"), "sign_names": ", ".join(names[:MOST_NAMES])}
+    return {
+        "signs": plural(len(names), "early-warning sign"),
+        **({"several_signs": ""} if len(names) > 1 else {}),
+        "sign_names": ", ".join(names[:MOST_NAMES]),
+    }
 
 
 BY_CODE: dict[str, Callable[[View], Words]] = {
@@ -291,8 +311,9 @@ BY_CODE: dict[str, Callable[[View], Words]] = {
     "tenure": _tenure,
     "price": facts_usage.price,
     "signs": _signs,
+    "goodwill": _goodwill,
 }
-"""Codes without an entry (`goodwill`, `approvals`, `profile`) are said without facts."""
+"""Codes without an entry (`approvals`, `profile`) are said without facts."""
 MARKS = {
     "sponsor": ("sponsor_lost", "sponsor_changed"),
     "champion": ("champion_lost",),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
 
 from churn.domain.features import health as health_features
 from churn.domain.features import usage as usage_features
-from churn.domain.features.usage import baseline, used_within
+from churn.domain.features.usage import ACTIVE_WEEKS, DIP_WEEKS, baseline, used_within
 from churn.domain.features.view import NOW_WEEKS, View, mean
 from churn.domain.health_track import UNITS
 from churn.domain.moments import DAY
@@ -18,9 +18,16 @@ ENOUGH_SCORES = 3
 FELL, ROSE = 0.8, 1.15
 """Below and above these shares of before, a count is said to have fallen or risen."""
 
+COMPONENTS = {
+    "usage": health_features.component_usage,
+    "outcome": health_features.component_outcome,
+    "relationship": health_features.component_relationship,
+    "finances": health_features.component_financial,
+}
+
 
 def logins(view: View) -> Words:
-    words = _level(view, view.login_weeks, "logins")
+    words = _level(view, _whole(view, view.login_weeks, view.state.logins), "logins")
     last = [day for day, n in view.state.logins.items() if n]
     if last and view.today - max(last) >= 10:
         words["days_since_login"] = plural(view.today - max(last), "day")
@@ -28,7 +35,7 @@ def logins(view: View) -> Words:
 
 
 def usage(view: View) -> Words:
-    return _level(view, view.usage_weeks, "usage")
+    return _level(view, _whole(view, view.usage_weeks, view.state.usage), "usage")
 
 
 def features(view: View) -> Words:
@@ -77,7 +84,17 @@ def health(view: View) -> Words:
         words["below_for"] = plural(below / 7, "week")
     if score >= 80:
         words["score_good"] = ""
+    weakest = _weakest(view)
+    if weakest is not None and weakest[1] <= score - 5:
+        words |= {"weakest": weakest[0], "weakest_score": number(weakest[1])}
     return words
+
+
+def _weakest(view: View) -> tuple[str, float] | None:
+    """The health component with the lowest score."""
+    scores = {name: view.value(of) for name, of in COMPONENTS.items()}
+    known = {name: score for name, score in scores.items() if not math.isnan(score)}
+    return min(known.items(), key=lambda item: item[1]) if known else None
 
 
 def health_trend(view: View) -> Words:
@@ -98,42 +115,46 @@ def health_trend(view: View) -> Words:
     return words
 
 
+def _whole(view: View, weeks: list[int], buckets: Mapping[int, int]) -> list[int]:
+    """The same weeks, a day earlier: today is not over, and what comes on its weekday would seem to be lacking."""
+    ends = [buckets.get(view.today - 7 * week, 0) for week in range(len(weeks) + 1)]
+    return [count - ends[week] + ends[week + 1] for week, count in enumerate(weeks)]
+
+
 def _level(view: View, weeks: list[int], noun: str) -> Words:
+    """A weekly count against the client's own past."""
     if not view.has(noun):
         return {}
-    usual = baseline(view, weeks)
-    change = _fall(view, weeks, usual)
-    if change is not None:
-        return {
-            f"{noun}_now": number(change.now),
-            f"{noun}_fell_from": number(change.before),
-            f"{noun}_since": change.since,
-        }
-    now = mean(weeks[:NOW_WEEKS])
+    usual, now = baseline(view, weeks), mean(weeks[:NOW_WEEKS])
     words = {f"{noun}_now": number(now)}
-    if now >= ROSE * usual and usual >= 1:
+    if usual >= 1 and now <= FELL * usual:
+        return words | _fall(view, weeks, usual, now, noun)
+    lately, before = mean(weeks[:DIP_WEEKS]), mean(weeks[DIP_WEEKS:ACTIVE_WEEKS])
+    if not math.isnan(usual) and before >= 1 and lately <= FELL * before:
+        words |= {f"{noun}_dipped_from": number(before), f"{noun}_dipped_to": number(lately)}
+    elif usual >= 1 and now >= ROSE * usual:
         words[f"{noun}_rose_from"] = number(usual)
+    else:
+        words[f"{noun}_held"] = ""
     return words
 
 
-class _Fall(NamedTuple):
-    """Weekly means before and since a count left its own past, and the day on which that began."""
+def _fall(view: View, weeks: list[int], usual: float, now: float, noun: str) -> Words:
+    """A fall against the client's own past.
 
-    before: float
-    now: float
-    since: str
-
-
-def _fall(view: View, weeks: list[int], usual: float) -> _Fall | None:
-    """A fall against the client's own past, if there is one.
-
-    It is dated by the unbroken run of the latest weeks that lie below half-way between its past and now.
+    It is dated by the unbroken run of the latest weeks that lie below half-way between its past and now. Where the
+    last week is above that, the client has come back.
     """
-    now = mean(weeks[:NOW_WEEKS])
-    if not (now <= FELL * usual and usual >= 1):
-        return None
     known = weeks[: NOW_WEEKS + view.baseline_weeks]
     half = (now + usual) / 2
-    run = max(1, next((i for i, n in enumerate(known) if n > half), len(known)))
-    before = mean(known[run:]) if run < len(known) else usual
-    return _Fall(before, mean(known[:run]), on((view.today - 7 * run + 1) * DAY, view.moment))
+    run = next((i for i, n in enumerate(known) if n > half), len(known))
+    if run == 0:
+        return {f"{noun}_back_to": number(known[0]), f"{noun}_low_mean": number(now), f"{noun}_usual": number(usual)}
+    before, since = (mean(known[run:]) if run < len(known) else usual), mean(known[:run])
+    if since > FELL * before:  # weeks before the run were low, too: the last four against the past
+        before, since, run = usual, now, NOW_WEEKS
+    return {
+        f"{noun}_now": number(since),
+        f"{noun}_fell_from": number(before),
+        f"{noun}_since": on((view.today - 7 * run) * DAY, view.moment),
+    }
