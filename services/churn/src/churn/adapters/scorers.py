@@ -154,8 +154,8 @@ def load(kind: str, content: bytes, columns: int) -> Scorer:
 class TreeSettings:
     """What the search may change. Classes are never re-weighted: it would bend probabilities."""
 
-    depth: int = 4
-    rounds: int = 160
+    depth: int = 3
+    rounds: int = 140
     eta: float = 0.06
     least_weight: float = 6
     ridge: float = 4.0

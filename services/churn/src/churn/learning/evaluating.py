@@ -122,7 +122,7 @@ def permuted_auc(learned: Table, test: Table) -> Figure:
     several, and the interval is that of their mean.
     """
     rng = np.random.default_rng(measuring.SEED)
-    settings = scorers.TreeSettings(depth=3, rounds=40)
+    settings = scorers.TreeSettings(rounds=40)
     free = [replace(column, direction=0) for column in learned.columns]  # directions are knowledge, not data
     found = []
     for _ in range(PERMUTED):

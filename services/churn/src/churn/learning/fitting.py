@@ -45,8 +45,8 @@ def trees(settings: TreeSettings) -> Fit:
 
 SINGLE: Mapping[str, Fit] = {
     "logistic": line,
-    "xgboost depth 4": trees(TreeSettings()),
-    "xgboost depth 3": trees(TreeSettings(depth=3, rounds=200)),
+    "xgboost 60 trees": trees(TreeSettings(rounds=60)),
+    "xgboost 140 trees": trees(TreeSettings(rounds=140)),
 }
 MEANS = tuple((name, "logistic") for name in SINGLE if name != "logistic")
 """Candidates made of two: their margins are the means of what the two said."""

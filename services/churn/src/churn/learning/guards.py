@@ -188,6 +188,6 @@ def _shuffled(table: Table, rng: np.random.Generator) -> Table:
 
 
 def _trees(learned: Table, test: Table) -> Floats:
-    settings = scorers.TreeSettings(depth=3, rounds=PERMUTED_ROUNDS)
+    settings = scorers.TreeSettings(rounds=PERMUTED_ROUNDS)
     trees = scorers.fit_trees(learned.features, learned.left, learned.columns, settings)
     return np.asarray(trees.margins(test.features))

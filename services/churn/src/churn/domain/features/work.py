@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from statistics import median
 from typing import Any, NamedTuple
 
 from churn.domain.features.view import MISSING, View, mean
@@ -12,6 +14,8 @@ ON_TIME = DAY
 FAR_DAYS = 365.0
 LATEST = 4
 """So many of the last milestones that were done tell how they are done now."""
+LATELY_DAYS = 56
+"""Milestones are seldom: eight weeks tell their pace."""
 
 
 def milestones_late(view: View) -> float:
@@ -27,14 +31,6 @@ def milestone_late_days(view: View) -> float:
         return MISSING
     late: list[int] = [view.moment - due for due, _, done in view.state.milestones.values() if done is None]
     return max(0, *late, 0) / DAY
-
-
-def milestones_on_time(view: View) -> float:
-    """Share on time of the milestones that fell due in the last 180 days."""
-    due = [
-        (due, done) for due, _, done in view.state.milestones.values() if view.moment - 180 * DAY < due <= view.moment
-    ]
-    return mean([1.0 if done is not None and done <= when + ON_TIME else 0.0 for when, done in due])
 
 
 def milestones_missed(view: View) -> float:
@@ -101,16 +97,40 @@ def milestone_ahead_change(view: View) -> float:
     return _change(_ahead(view))
 
 
+def milestone_ahead_least(view: View) -> float:
+    """The fewest days before its due time at which any milestone was done; negative when late."""
+    return min(_ahead(view), default=MISSING)
+
+
+def milestones_done_late(view: View) -> float:
+    """Share of the milestones done that were late by more than a day."""
+    return mean([float(days < -ON_TIME / DAY) for days in _ahead(view)])
+
+
+def milestones_done_early(view: View) -> float:
+    """Milestones done whose due time lies ahead."""
+    if not view.has("milestones"):
+        return MISSING
+    known = view.state.milestones.values()
+    return float(sum(1 for _, due, done in known if done is not None and due > view.moment))
+
+
+def milestone_days(view: View) -> float:
+    """On how many of the last 56 days a milestone was done."""
+    if not view.has("milestones"):
+        return MISSING
+    return float(sum(1 for day in _days_done(view) if view.today - day < LATELY_DAYS))
+
+
+def milestone_pause(view: View) -> float:
+    """Days since a milestone was done, as a multiple of what usually (median) lies between days on which one was."""
+    days = _days_done(view)
+    return (view.today - days[-1]) / median(b - a for a, b in pairwise(days)) if len(days) > 1 else MISSING
+
+
 def milestone_scores(view: View) -> float:
     """Mean of the last four KPI values that came with milestones done, in their own unit."""
     return mean([score / 1000 for _, score, _ in view.ratings.get("milestone", ())[-LATEST:]])
-
-
-def milestone_score_change(view: View) -> float:
-    """Mean of the last two of those values less the mean of those before, as a share of their spread so far."""
-    scores = [score / 1000 for _, score, _ in view.ratings.get("milestone", ())]
-    spread = max(scores) - min(scores) if scores else 0.0
-    return _change(scores) / spread if spread else _change(scores)
 
 
 def milestones_weight_due(view: View) -> float:
@@ -132,35 +152,10 @@ def milestones_earned(view: View) -> float:
     return earned / _all(due) if _all(due) else MISSING
 
 
-def milestone_scores_weighed(view: View) -> float:
-    """Mean KPI value of all milestones done, by weight."""
-    scored = [(one.weight, one.score) for one in _worth(view) if one.done and one.score is not None]
-    weight = sum(weight for weight, _ in scored)
-    return sum(weight * score for weight, score in scored) / weight if weight else MISSING
-
-
-def heavy_milestones_done(view: View) -> float:
-    """Share done of the milestones due that count much: at least half the plan's mean weight."""
-    return mean([one.done for one in _worth(view) if one.due and one.heavy])
-
-
-def light_milestones_done(view: View) -> float:
-    """Share done of the milestones due that count little or nothing."""
-    return mean([one.done for one in _worth(view) if one.due and not one.heavy])
-
-
-def heavy_milestone_score(view: View) -> float:
-    """The last KPI value of a milestone that counts much."""
-    scored = [(one.at, one.score) for one in _worth(view) if one.heavy and one.done and one.score is not None]
-    return max(scored)[1] if scored else MISSING
-
-
 class _Worth(NamedTuple):
     weight: float
-    heavy: bool
     due: bool
     done: bool
-    at: int
     score: float | None
 
 
@@ -173,13 +168,12 @@ def _worth(view: View) -> list[_Worth]:
 
 
 def _weighed(view: View) -> list[_Worth]:
-    known = view.state.milestones
-    worth = [(known[name], weight, score) for name, (weight, score) in view.state.worth.items() if name in known]
-    enough = mean([weight for _, weight, _ in worth]) / 2
-    return [
-        _Worth(weight, weight > 0 and weight >= enough, due <= view.moment, done is not None, done or 0, score)
-        for (due, _, done), weight, score in worth
-    ]
+    found = []
+    for name, (weight, score) in view.state.worth.items():
+        known = view.state.milestones.get(name)
+        if known is not None:
+            found.append(_Worth(weight, known[1] <= view.moment, known[2] is not None, score))
+    return found
 
 
 def _all(worth: list[_Worth]) -> float:
@@ -199,6 +193,15 @@ def _ahead(view: View) -> list[float]:
         done = sorted((done, due) for due, _, done in view.state.milestones.values() if done is not None)
         view.memo["ahead"] = [(due - at) / DAY for at, due in done]
     found: list[float] = view.memo["ahead"]
+    return found
+
+
+def _days_done(view: View) -> list[int]:
+    """The days on which milestones were done, oldest first."""
+    if "days_done" not in view.memo:
+        done = {done // DAY for _, _, done in view.state.milestones.values() if done is not None}
+        view.memo["days_done"] = sorted(done)
+    found: list[int] = view.memo["days_done"]
     return found
 
 
