@@ -33,7 +33,7 @@ def test_a_client_that_turned_away_is_described_as_a_colleague_would():
     teller = Teller().tell_all(turning_away(START))
     assert said(teller, "logins") == "logins fell from 34 to 6 a week since 2 Feb"
     assert said(teller, "sponsor") == "sponsor left on 2 Feb, nobody has taken over"
-    assert said(teller, "mood").startswith("what they write turned from friendly or neutral (+0.4) to negative (")
+    assert said(teller, "mood").startswith("what they write turned from friendly (+0.4) to negative (")
 
 
 def test_sentences_for_single_facts():
@@ -110,10 +110,11 @@ def test_a_sponsor_who_was_followed_and_a_payment_that_was_made_good_are_said_to
 
 def test_a_mood_that_was_bad_before_did_not_turn():
     def mood(before: float, now: float) -> str:
-        teller = Teller().tell_all([*beginning(START), *weekly_life(START, 20, mood=before)])
-        return said(teller.tell_all(weekly_life(START, 8, mood=now, first_week=20)), "mood")
+        teller = Teller().tell_all([*beginning(START), *weekly_life(START, 22, mood=before)])
+        return said(teller.tell_all(weekly_life(START, 6, mood=now, first_week=22)), "mood")
 
-    assert mood(0.4, -0.6).startswith("what they write turned from friendly or neutral (+")
+    assert mood(0.4, -0.6).startswith("what they write turned from friendly (+")
+    assert mood(0.0, -0.9).startswith("what they write turned from neutral (+")
     assert mood(-0.3, -0.9).startswith("the mood of what they write fell from -0.")
 
 

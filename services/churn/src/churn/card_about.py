@@ -21,8 +21,8 @@ def warning(trained_on: str) -> list[str]:
 
 def what(metrics: Metrics, wish: Wish | None) -> str:
     model = (
-        f"The model is {cell(metrics.get('model', 'not named'))}: of trees (XGBoost), a logistic regression and the"
-        " means of both, what did best on clients it had not seen, then calibrated."
+        f"The model is {cell(metrics.get('model', 'not named'))}. Of trees (XGBoost), a logistic regression and the"
+        " means of both it did best on clients it had not seen; then its probabilities were calibrated."
     )
     if wish is None:
         return f"Probability that a row's label is yes, from a table that a team brought. {model}"
@@ -109,10 +109,14 @@ def guards(metrics: Metrics) -> str:
 
 
 def limits(metrics: Metrics, trained_on: str) -> str:
-    own = "clients like those of the training data" if trained_on == "own" else "the simulated world, and nothing else"
+    own = (
+        "clients like those of the training data"
+        if trained_on == "own"
+        else "clients of the simulated world, and nobody else"
+    )
     until = f" until {_day(metrics['known_until'])}" if metrics.get("known_until") else " in that data"
     told = [
-        f"It speaks about {own}, as long as they behave as they did{until}.",
+        f"It speaks about {own}, as long as these behave as they did{until}.",
         "It finds what goes together with leaving, not what causes it; a reason is a hint, not a diagnosis.",
         "At low base rates few clients reach a high probability; look at the riskiest, not only at the flagged.",
         "Clients that were helped because of a flag and stayed make later data look as if flags were wrong.",

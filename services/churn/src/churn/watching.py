@@ -177,7 +177,7 @@ async def fall_back(session: AsyncSession, record: ModelRecord, found: Matured, 
     if in_force is None or in_force.model_id != record.model_id:
         return
     reason = (
-        f"of {found.predictions} clients whose horizon is over {found.came} left; "
+        f"of {found.predictions} clients whose horizon is over, {found.came} left; "
         f"the model's probabilities allow {found.low} to {found.high}"
     )
     before = await service.go_back(session, action="fell_back", by=SOURCE, reason=reason, now=now)
@@ -186,7 +186,7 @@ async def fall_back(session: AsyncSession, record: ModelRecord, found: Matured, 
         model_version=record.version,
         fell_back_to=before.version if before else service.SCORECARD,
         predictions=found.predictions,
-        expected=found.expected,
+        expected=round(found.expected, 3),
         came=found.came,
         low=found.low,
         high=found.high,

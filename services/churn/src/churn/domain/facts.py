@@ -85,7 +85,7 @@ def _mood(view: View) -> Words:
     return _some(
         mood_now=f"{now:+.1f}" if not math.isnan(now) else None,
         mood_before=f"{now - change:+.1f}" if abs(change) > 0.1 else None,
-        mood_turned="" if change < -0.1 and now < -0.1 <= now - change else None,
+        mood_was=("friendly" if now - change >= 0.1 else "neutral") if now < -0.1 <= now - change else None,
         mood_fell="" if change < -0.1 else None,
         mood_rose="" if change > 0.1 else None,
         mood_bad="" if now < -0.1 else None,

@@ -88,7 +88,7 @@ def model_fell_back(data: churn.ModelFellBack, context: Context) -> Message:
         context,
         f"Churn model {data.model_version} is out of service: what it said did not come true",
         changed=(
-            f"Of {data.predictions} clients whose horizon is over {data.came} left.",
+            f"Of {data.predictions} clients whose horizon is over, {data.came} left.",
             f"By its probabilities it would be {data.low} to {data.high}.",
             f"Risks come from {now} until somebody decides otherwise.",
         ),
