@@ -13,8 +13,8 @@ from typing import Any
 
 from churn.domain.moments import DAY, parse
 
-KEPT_DAYS = 120
-"""Longer than the longest slope (90 days)."""
+KEPT_DAYS = 98
+"""A week longer than anything looks back (90 days), for clients that are scored once a week."""
 SLACK_DAYS = 28
 COMPONENTS = ("usage", "outcome", "relationship", "financial")
 UNITS = 16

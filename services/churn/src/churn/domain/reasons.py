@@ -45,7 +45,10 @@ class Said(NamedTuple):
 
 def sentence_of(code: str, raising: bool, features: Sequence[float], view: View, policy: Policy) -> Said:
     """How a group is said that raises the risk, or lowers it."""
-    if all(math.isnan(features[column]) for column in _COLUMNS[code]):
+    for column in _COLUMNS[code]:
+        if not math.isnan(features[column]):
+            break
+    else:
         return Said(policy.sentences[code].missing)
     facts = facts_of(code, view)
     return Said(policy.sentences[code].say(facts.words, raising=raising), facts.events)

@@ -256,6 +256,8 @@ async def all_due(session: AsyncSession, today: date) -> int:
 
 # Health scores by day
 
+BETWEEN = "\x1f"
+"""Stands between names that are strung together: no name has it."""
 DAYS_WITH_PARTS = 2
 """The last, and the one before it: health's clock may be a little ahead of ours."""
 
@@ -302,26 +304,26 @@ async def add_health(session: AsyncSession, days: Sequence[HealthDay]) -> None:
 async def tracks(session: AsyncSession, client_ids: Sequence[UUID], today: int) -> dict[UUID, HealthTrack]:
     """The health tracks of these clients; one without scores has an empty track.
 
-    Only the last two days have their parts, since nobody asks for those of older ones. Rows are put together by the
-    database: of four months of days each as a row of its own, reading would take longer than assessing.
+    Only the last two days have their parts, since nobody asks for those of older ones. The database strings the days of
+    a client together: with each of three months of days as a row of its own, reading would take longer than assessing.
     """
     found = {client_id: HealthTrack() for client_id in client_ids}
     rows = await session.execute(
         text("""
-        SELECT client_id,
-          '[' || string_agg('[' || at || ',' || score || ',"' || band || '",' || to_json(model) || ']', ',') || ']',
+        SELECT client_id, '[' || string_agg(at::text, ',') || ']', '[' || string_agg(score::text, ',') || ']',
+          string_agg(band, :between), string_agg(model, :between),
           ARRAY(SELECT '[' || day || ',' || array_to_string(parts, ',', 'null') || ']' FROM health_days p
                 WHERE p.client_id = d.client_id AND day > :since ORDER BY day DESC LIMIT :with_parts)
         FROM health_days d WHERE client_id = ANY(:ids) AND day > :since GROUP BY client_id
         """),
-        {"ids": list(client_ids), "since": today - KEPT_DAYS, "with_parts": DAYS_WITH_PARTS},
+        {"ids": list(client_ids), "since": today - KEPT_DAYS, "with_parts": DAYS_WITH_PARTS, "between": BETWEEN},
     )
-    for client_id, scores, last_parts in rows:
-        days = found[client_id].days
-        for row in orjson.loads(scores):
-            days[row[0] // DAY] = row
+    for client_id, ats, scores, bands, models, last_parts in rows:
+        told = zip(orjson.loads(ats), orjson.loads(scores), bands.split(BETWEEN), models.split(BETWEEN), strict=True)
+        days = {row[0] // DAY: row for row in map(list, told)}
         for day, *parts in map(orjson.loads, last_parts):
             days[day] += parts
+        found[client_id].days = days
     return found
 
 
