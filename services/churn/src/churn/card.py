@@ -175,9 +175,10 @@ def _early(metrics: Metrics) -> Iterator[str]:
         return
     median = told["median"]
     yield (
-        f"The riskiest tenth of each moment is alerted. Leavers that were alerted were so {_figure(median)} days before"
-        f" they left (median). Alerted 14 days ahead or earlier: {_shares(told['share_14d'])} of all leavers, and"
-        f" {_shares(told['control_share_14d'])} of those who stayed and were clients at the same moments."
+        f"The riskiest tenth of each moment is alerted. Of the leavers that were alerted, half were alerted"
+        f" {_figure(median)} days before they left, or earlier. Alerted 14 days ahead or earlier:"
+        f" {_shares(told['share_14d'])} of all leavers, and {_shares(told['control_share_14d'])} of those who stayed and"
+        " were clients at the same moments."
     )
 
 
@@ -189,8 +190,8 @@ def _shares(figure: Mapping[str, float | None]) -> str:
 
 def _line_notes(metrics: Metrics) -> Iterator[str]:
     yield (
-        "If a contact costs the share r of what it brings with somebody who would have left (share saved × value of the"
-        " client), contacting pays from the probability r on."
+        "Say a contact costs r times what it brings with somebody who would have left (share saved × value of the"
+        " client): then contacting pays from a probability of r on."
         + ("" if "table" in metrics else " `GET /v1/thresholds` works it out for the clients there are now.")
     )
     if _weekly(metrics["curves"]):

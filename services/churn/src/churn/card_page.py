@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from html import escape
 
 _STYLE = (
-    "body{font:16px/1.55 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#1f2933;"
-    "background:#fff}h2{margin-top:2.2rem;border-top:1px solid #e4e7eb;padding-top:1.2rem}"
+    "body{font:16px/1.55 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2933;"
+    "background:#fff}p,ul{max-width:50rem}h2{margin-top:2.2rem;border-top:1px solid #e4e7eb;padding-top:1.2rem}"
     "table{border-collapse:collapse;margin:1rem 0;font-size:.9em;display:block;overflow-x:auto}"
     "td,th{border:1px solid #cfd5e1;padding:.3rem .7rem;text-align:left;font-variant-numeric:tabular-nums}"
+    "td:first-child{min-width:7rem}"
     "td+td,th{white-space:nowrap}th,code{background:#f2f4f8}code{padding:.1rem .25rem;overflow-wrap:anywhere}"
     "img{max-width:100%;height:auto;display:block;margin:1rem 0}"
     "@media(prefers-color-scheme:dark){body{color:#eef1f4;background:#14181d}th,code{background:#232a37}"

@@ -85,7 +85,7 @@ def _at_tenth(points: Sequence[Metrics]) -> float:
 
 def lead_times(metrics: Metrics) -> str | None:
     told = metrics.get("lead_time_days") or {}
-    names = (("share_14d", "leavers", "one"), ("control_share_14d", "who stayed, alike", "two"))
+    names = (("share_14d", "leavers", "one"), ("control_share_14d", "those who stayed", "two"))
     shown = [_row(name, told[key], tone) for key, name, tone in names if (told.get(key) or {}).get("value") is not None]
     if len(shown) < len(names):
         return None
