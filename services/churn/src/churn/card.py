@@ -177,8 +177,8 @@ def _early(metrics: Metrics) -> Iterator[str]:
     yield (
         f"The riskiest tenth of each moment is alerted. Of the leavers that were alerted, half were alerted"
         f" {_figure(median)} days before they left, or earlier. Alerted 14 days ahead or earlier:"
-        f" {_shares(told['share_14d'])} of all leavers, and {_shares(told['control_share_14d'])} of those who stayed and"
-        " were clients at the same moments."
+        f" {_shares(told['share_14d'])} of all leavers, and {_shares(told['control_share_14d'])} of those who stayed"
+        " and were clients at the same moments."
     )
 
 
