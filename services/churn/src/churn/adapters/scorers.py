@@ -155,7 +155,7 @@ class TreeSettings:
     """What the search may change. Classes are never re-weighted: it would bend probabilities."""
 
     depth: int = 3
-    rounds: int = 140
+    rounds: int = 160
     eta: float = 0.06
     least_weight: float = 6
     ridge: float = 4.0

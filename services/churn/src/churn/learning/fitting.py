@@ -45,8 +45,8 @@ def trees(settings: TreeSettings) -> Fit:
 
 SINGLE: Mapping[str, Fit] = {
     "logistic": line,
-    "xgboost 60 trees": trees(TreeSettings(rounds=60)),
-    "xgboost 140 trees": trees(TreeSettings(rounds=140)),
+    "xgboost 100 trees": trees(TreeSettings(rounds=100)),
+    "xgboost 160 trees": trees(TreeSettings(rounds=160)),
 }
 MEANS = tuple((name, "logistic") for name in SINGLE if name != "logistic")
 """Candidates made of two: their margins are the means of what the two said."""
