@@ -102,13 +102,13 @@ def health_trend(view: View) -> Words:
     score = view.value(health_features.health_score)
     if math.isnan(score):
         return {}
-    ats, scores = view.scores(90)
-    best, best_at = max(zip(scores, ats, strict=True))
+    days, scores = view.scores(90)
+    best, best_day = max(zip(scores, days, strict=True))
     words = {"score": number(score)}
     if best / UNITS - score >= 5:
-        words |= {"best": number(best / UNITS), "best_on": on(best_at, view.moment)}
+        words |= {"best": number(best / UNITS), "best_on": on(round(view.moment + best_day * DAY), view.moment)}
     slope = health_features.health_slope_30(view)
-    if len(ats) >= ENOUGH_SCORES:
+    if len(days) >= ENOUGH_SCORES:
         words["held"] = ""
     if slope >= 3:
         words["rising"] = number(slope)

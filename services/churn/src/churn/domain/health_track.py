@@ -64,19 +64,17 @@ def until(track: HealthTrack, moment: int) -> list[list[Any]]:
     return [row for row in rows if row[3] == rows[-1][3]] if rows else []
 
 
-def slope(ats: Sequence[int], scores: Sequence[int], days: int) -> float | None:
-    """Least-squares slope in points per 30 days of scores (sixteenths) at those seconds, both oldest first.
+def slope(at: Sequence[float], scores: Sequence[int], days: int) -> float | None:
+    """Least-squares slope in points per 30 days of scores (sixteenths) at those days, both oldest first.
 
     None below three scores, or where they span less than a third of the `days`.
     """
-    number = len(ats)
-    if number < 3 or ats[-1] - ats[0] < days * DAY / 3:
+    number = len(at)
+    if number < 3 or at[-1] - at[0] < days / 3:
         return None
-    first = ats[0]
-    xs = [(at - first) / DAY for at in ats]
-    sum_x, sum_y = sum(xs), sum(scores)
-    spread: float = number * sum(map(mul, xs, xs)) - sum_x * sum_x
-    together: float = number * sum(map(mul, xs, scores)) - sum_x * sum_y
+    sum_x, sum_y = sum(at), sum(scores)
+    spread: float = number * sum(map(mul, at, at)) - sum_x * sum_x
+    together: float = number * sum(map(mul, at, scores)) - sum_x * sum_y
     return 30 / UNITS * together / spread
 
 

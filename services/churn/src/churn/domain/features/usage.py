@@ -193,9 +193,10 @@ def _users(view: View) -> tuple[int, int]:
         for day, number in view.state.users.items():
             age = view.today - day
             if 0 <= age < NOW_DAYS:
-                now = max(now, number)
-            elif NOW_DAYS <= age < NOW_DAYS + BASELINE_DAYS:
-                before = max(before, number)
+                if number > now:
+                    now = number
+            elif number > before and NOW_DAYS <= age < NOW_DAYS + BASELINE_DAYS:
+                before = number
         view.memo["users"] = (now, before)
     found: tuple[int, int] = view.memo["users"]
     return found

@@ -46,7 +46,7 @@ class View:
     __slots__ = (
         "baseline_weeks",
         "health",
-        "health_ats",
+        "health_days",
         "health_scores",
         "life",
         "login_weeks",
@@ -71,7 +71,8 @@ class View:
         self.login_weeks = weekly(state.logins, self.today)
         self.usage_weeks = weekly(state.usage, self.today)
         self.health = health_track.until(track, moment)
-        self.health_ats: list[int] = [row[0] for row in self.health]
+        self.health_days: list[float] = [(row[0] - moment) / DAY for row in self.health]
+        """When each was known: days from `moment`, so none is above 0."""
         self.health_scores: list[int] = [row[1] for row in self.health]
         self.ratings = state.ratings
         self.memo: dict[Any, Any] = {}
@@ -110,10 +111,10 @@ class View:
         known: Spans = found
         return known
 
-    def scores(self, days: int) -> tuple[list[int], list[int]]:
-        """Seconds and health scores (sixteenths) of the last `days`, oldest first."""
-        first = bisect_right(self.health_ats, self.moment - days * DAY)
-        return self.health_ats[first:], self.health_scores[first:]
+    def scores(self, days: int) -> tuple[list[float], list[int]]:
+        """Of the last `days` when health was scored (days from `moment`) and how (sixteenths), oldest first."""
+        first = bisect_right(self.health_days, -days)
+        return self.health_days[first:], self.health_scores[first:]
 
     def days_since(self, second: int | None) -> float:
         return MISSING if second is None else (self.moment - second) / DAY
