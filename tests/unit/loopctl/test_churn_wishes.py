@@ -66,6 +66,6 @@ class Refusing:
 
 def test_a_refused_promotion_says_why_and_sends_nobody_into_logs():
     with pytest.raises(Problem) as told:
-        churn_commands.decided(Refusing(), "/v1/models/x/promote", "try it")  # type: ignore[arg-type]  # a double
+        churn_commands.decided(Refusing(), "/v1/models/x/promote", "try it")  # type: ignore[arg-type]  # a stand-in for it
     assert "has not passed the gate: too dark" in str(told.value)
     assert "logs" not in str(told.value)

@@ -338,16 +338,9 @@ async def erase(session: AsyncSession, client_ids: Sequence[UUID]) -> None:
 
 
 def _risk(row: Row[Any]) -> Risk:
+    flag, override, cooling = _flag(row.flag), _override(row.override), _cooling(row.cooling)
     return Risk(
-        watch=Watch(
-            row.client_id,
-            _flag(row.flag),
-            _override(row.override),
-            row.episode,
-            row.held,
-            row.quiet,
-            _cooling(row.cooling),
-        ),
+        watch=Watch(row.client_id, flag, override, row.episode, row.held, row.quiet, cooling),
         due_on=row.due_on,
         live=row.live,
         baseline=row.baseline,
