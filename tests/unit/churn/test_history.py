@@ -215,3 +215,17 @@ def test_words_without_a_reading_are_read_on_the_way():
         assert "cancel_intent" in opened.data["reading"]["topics"]
         assert "text" not in opened.data
         assert (found.read, found.refused) == (1, 0)
+
+
+def test_a_line_that_is_refused_says_what_is_wrong_with_it():
+    login = {"type": "csl.client.logged_in.v1", "source": "crm", "subject": "s", "time": "2025-01-02T00:00:00Z"}
+    nobody = {name: value for name, value in login.items() if name != "subject"}
+    content = [b"{broken", orjson.dumps(nobody), b"[1, 2]", orjson.dumps(login), orjson.dumps({**login, "time": "noon"})]
+    told = event_file.read(content, event_file.identities(content)).refusals
+    assert [text.split(" (")[0] for text in told] == [
+        "line 1: this is not JSON",
+        "line 2: subject is missing",
+        "line 3: this is not an event: an object with type, source, subject, time and data",
+        "line 4: data is missing",
+        "line 5: Invalid isoformat string: 'noon'",
+    ]

@@ -177,7 +177,7 @@ def test_every_placeholder_is_a_fact_that_somebody_makes():
 
 
 def test_how_things_are_said():
-    assert [number(v) for v in (9.04, 9.96, 34.4, 0.25)] == ["9", "10", "34", "0.2"]
+    assert [number(v) for v in (9.04, 9.96, 34.4, 0.25, 1_234_567.0)] == ["9", "10", "34", "0.2", "1234567"]
     assert (plural(1, "ticket"), plural(3, "ticket")) == ("1 ticket", "3 tickets")
     second = int(MONDAY.timestamp())
     assert (on(second, second), on(second, second + 400 * 86_400)) == ("2 Mar", "2 Mar 2026")

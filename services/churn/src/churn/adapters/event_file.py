@@ -77,7 +77,7 @@ def read(
                 mine = crc32(who.homes.get(key, key).encode()) % parts == part
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 if part == 0:  # nobody's line: told once
-                    found.refuse(number, f"{type(error).__name__}: {error}")
+                    found.refuse(number, why(error))
                 continue
             if until is not None and known > until:
                 continue
@@ -115,7 +115,18 @@ def _take(found: Lines, number: int, key: str, place: Place, raw: Mapping[str, A
         first = error.errors()[0]
         found.refuse(number, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        found.refuse(number, f"{type(error).__name__}: {error}")
+        found.refuse(number, why(error))
+
+
+def why(error: Exception) -> str:
+    """What is wrong with a line, for whoever wrote it."""
+    if isinstance(error, orjson.JSONDecodeError):
+        return f"this is not JSON ({error})"
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    if isinstance(error, TypeError | AttributeError):
+        return "this is not an event: an object with type, source, subject, time and data"
+    return str(error)
 
 
 def fact_of(type_: str, data: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,8 +11,7 @@ SAME_YEAR_DAYS = 300
 
 def number(value: float) -> str:
     """Whole numbers from 10 on, one decimal below where it matters."""
-    rounded = round(value) if abs(value) >= 10 else round(value, 1)
-    return f"{rounded:g}"
+    return str(round(value)) if abs(value) >= 10 else f"{round(value, 1):g}"
 
 
 def percent(share: float) -> str:

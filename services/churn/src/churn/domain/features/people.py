@@ -80,7 +80,7 @@ def legal_talk(view: View) -> float:
 
 def good_signs(view: View) -> float:
     """Referrals, wishes for more, planning ahead and praise in the last 120 days (days, each counted once a kind)."""
-    return float(sum(view.marks(kind, 120) for kind in ("referral", "expansion", "planning", "praise")))
+    return float(sum([view.marks(kind, 120) for kind in ("referral", "expansion", "planning", "praise")]))
 
 
 def _weeks_since(view: View, kind: str) -> float:

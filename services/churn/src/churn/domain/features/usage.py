@@ -75,15 +75,15 @@ def weeks_since_usage(view: View) -> float:
 
 def usage_days(view: View) -> float:
     """On how many of the last 28 days anything was used."""
-    return float(_days_used(view)[0]) if view.has("usage") else MISSING
+    return float(sum(view.usage_days[:NOW_WEEKS])) if view.has("usage") else MISSING
 
 
 def usage_days_trend(view: View) -> float:
     """ln of days of use, last 28 days against the client's own normal of the 84 days before."""
     if not view.has("usage") or view.baseline_weeks < ENOUGH_BASELINE_WEEKS:
         return MISSING
-    now, before = _days_used(view)
-    return log_ratio(now, before * NOW_WEEKS / view.baseline_weeks)
+    now, before = view.usage_days[:NOW_WEEKS], view.usage_days[NOW_WEEKS : NOW_WEEKS + view.baseline_weeks]
+    return log_ratio(sum(now), sum(before) * NOW_WEEKS / view.baseline_weeks)
 
 
 def usage_per_user(view: View) -> float:
@@ -169,33 +169,17 @@ def _used(view: View, first: int, last: int) -> frozenset[str]:
     return found
 
 
-def _days_used(view: View) -> tuple[int, int]:
-    """Days of use: of the last 28, and of the client's own past before (see `baseline`)."""
-    if "usage_days" not in view.memo:
-        now = before = 0
-        oldest = NOW_DAYS + 7 * view.baseline_weeks
-        for day, quantity in view.state.usage.items():
-            if quantity:
-                age = view.today - day
-                if 0 <= age < NOW_DAYS:
-                    now += 1
-                elif NOW_DAYS <= age < oldest:
-                    before += 1
-        view.memo["usage_days"] = (now, before)
-    found: tuple[int, int] = view.memo["usage_days"]
-    return found
-
-
 def _users(view: View) -> tuple[int, int]:
     """Most active users on a day of the last 28, and of the 84 before; −1 where none were reported."""
     if "users" not in view.memo:
         now = before = -1
+        recent = view.today - NOW_DAYS
+        oldest = recent - BASELINE_DAYS
         for day, number in view.state.users.items():
-            age = view.today - day
-            if 0 <= age < NOW_DAYS:
+            if recent < day <= view.today:
                 if number > now:
                     now = number
-            elif number > before and NOW_DAYS <= age < NOW_DAYS + BASELINE_DAYS:
+            elif number > before and oldest < day <= recent:
                 before = number
         view.memo["users"] = (now, before)
     found: tuple[int, int] = view.memo["users"]

@@ -56,6 +56,7 @@ class View:
         "state",
         "tenure_days",
         "today",
+        "usage_days",
         "usage_weeks",
     )
 
@@ -68,8 +69,8 @@ class View:
         first = state.first_at if state.first_at is not None else moment
         observed = (moment - first) // (7 * DAY)
         self.baseline_weeks = min(BASELINE_WEEKS, observed - NOW_WEEKS)
-        self.login_weeks = weekly(state.logins, self.today)
-        self.usage_weeks = weekly(state.usage, self.today)
+        self.login_weeks, _ = weekly(state.logins, self.today)
+        self.usage_weeks, self.usage_days = weekly(state.usage, self.today)
         self.health = health_track.until(track, moment)
         self.health_days: list[float] = [(row[0] - moment) / DAY for row in self.health]
         """When each was known: days from `moment`, so none is above 0."""
@@ -126,24 +127,26 @@ def tenure_days(state: State, moment: int) -> float:
     return (moment - min(starts)) / DAY if starts else MISSING
 
 
-def weekly(buckets: Mapping[int, int], today: int) -> list[int]:
-    """Sums of the last `WEEKS` weeks; index 0 is the seven days that end today."""
-    weeks = [0] * WEEKS
+def weekly(buckets: Mapping[int, int], today: int) -> tuple[list[int], list[int]]:
+    """Sums of the last `WEEKS` weeks, and on how many days of each there was anything; index 0 ends today."""
+    weeks, days = [0] * WEEKS, [0] * WEEKS
     oldest = today - 7 * WEEKS
     for day, quantity in buckets.items():
-        if oldest < day <= today:
-            weeks[(today - day) // 7] += quantity
-    return weeks
+        if quantity and oldest < day <= today:
+            week = (today - day) // 7
+            weeks[week] += quantity
+            days[week] += 1
+    return weeks, days
 
 
 def _spans(sums: Mapping[int, list[int]], today: int) -> Spans:
     now = total = before = total_before = 0
+    recent, oldest = today - SPAN_DAYS, today - SPAN_DAYS - BEFORE_DAYS
     for day, (number, summed) in sums.items():
-        age = today - day
-        if 0 <= age < SPAN_DAYS:
+        if recent < day <= today:
             now += number
             total += summed
-        elif SPAN_DAYS <= age < SPAN_DAYS + BEFORE_DAYS:
+        elif oldest < day <= recent:
             before += number
             total_before += summed
     return Spans(now, total, before, total_before)
@@ -151,7 +154,8 @@ def _spans(sums: Mapping[int, list[int]], today: int) -> Spans:
 
 def count_over(buckets: Mapping[int, int], today: int, first: int, last: int) -> int:
     """How much was counted from `first` to `last` days ago (0 is today)."""
-    return sum(quantity for day, quantity in buckets.items() if first <= today - day <= last)
+    newest, oldest = today - first, today - last
+    return sum([quantity for day, quantity in buckets.items() if oldest <= day <= newest])
 
 
 def log_ratio(now: float, before: float, floor: float = 1.0) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import pairwise
 from statistics import median
 from typing import Any, NamedTuple
@@ -22,20 +23,20 @@ def milestones_late(view: View) -> float:
     """Milestones past their original due time and not done."""
     if not view.has("milestones"):
         return MISSING
-    return float(sum(1 for due, _, done in view.state.milestones.values() if done is None and due < view.moment))
+    return float(len([1 for due, _, done in view.state.milestones.values() if done is None and due < view.moment]))
 
 
 def milestone_late_days(view: View) -> float:
     """Days by which the latest of them is late; 0 with none late."""
     if not view.has("milestones"):
         return MISSING
-    late: list[int] = [view.moment - due for due, _, done in view.state.milestones.values() if done is None]
-    return max(0, *late, 0) / DAY
+    dues = [due for due, _, done in view.state.milestones.values() if done is None]
+    return max(0, view.moment - min(dues)) / DAY if dues else 0.0
 
 
 def milestones_missed(view: View) -> float:
     """Share of all milestones due so far that are not done."""
-    return mean([0.0 if done is not None else 1.0 for due, _, done in _due(view)])
+    return mean([done is None for _, _, done in _due(view)])
 
 
 def milestones_missed_run(view: View) -> float:
@@ -67,7 +68,7 @@ def next_milestone_days(view: View) -> float:
 
 def milestones_done(view: View) -> float:
     """Share of all planned milestones that are done."""
-    return mean([0.0 if done is None else 1.0 for _, _, done in view.state.milestones.values()])
+    return mean([done is not None for _, _, done in view.state.milestones.values()])
 
 
 def milestones_due(view: View) -> float:
@@ -104,7 +105,7 @@ def milestone_ahead_least(view: View) -> float:
 
 def milestones_done_late(view: View) -> float:
     """Share of the milestones done that were late by more than a day."""
-    return mean([float(days < -ON_TIME / DAY) for days in _ahead(view)])
+    return mean([days < -ON_TIME / DAY for days in _ahead(view)])
 
 
 def milestones_done_early(view: View) -> float:
@@ -112,20 +113,21 @@ def milestones_done_early(view: View) -> float:
     if not view.has("milestones"):
         return MISSING
     known = view.state.milestones.values()
-    return float(sum(1 for _, due, done in known if done is not None and due > view.moment))
+    return float(len([1 for _, due, done in known if done is not None and due > view.moment]))
 
 
 def milestone_days(view: View) -> float:
     """On how many of the last 56 days a milestone was done."""
     if not view.has("milestones"):
         return MISSING
-    return float(sum(1 for day in _days_done(view) if view.today - day < LATELY_DAYS))
+    days = _days_done(view)
+    return float(len(days) - bisect_right(days, view.today - LATELY_DAYS))
 
 
 def milestone_pause(view: View) -> float:
     """Days since a milestone was done, as a multiple of what usually (median) lies between days on which one was."""
     days = _days_done(view)
-    return (view.today - days[-1]) / median(b - a for a, b in pairwise(days)) if len(days) > 1 else MISSING
+    return (view.today - days[-1]) / median([b - a for a, b in pairwise(days)]) if len(days) > 1 else MISSING
 
 
 def milestone_scores(view: View) -> float:
