@@ -220,7 +220,8 @@ def test_words_without_a_reading_are_read_on_the_way():
 def test_a_line_that_is_refused_says_what_is_wrong_with_it():
     login = {"type": "csl.client.logged_in.v1", "source": "crm", "subject": "s", "time": "2025-01-02T00:00:00Z"}
     nobody = {name: value for name, value in login.items() if name != "subject"}
-    content = [b"{broken", orjson.dumps(nobody), b"[1, 2]", orjson.dumps(login), orjson.dumps({**login, "time": "noon"})]
+    at_noon = {**login, "time": "noon"}
+    content = [b"{broken", orjson.dumps(nobody), b"[1, 2]", orjson.dumps(login), orjson.dumps(at_noon)]
     told = event_file.read(content, event_file.identities(content)).refusals
     assert [text.split(" (")[0] for text in told] == [
         "line 1: this is not JSON",
