@@ -1,16 +1,20 @@
 """`make bench`: how fast churn is: in bulk, for one client, from Kafka to what it says, and at training.
 
-Parts (`--only bulk,one,kafka,train`). Clients are those of the demo's simulated past: two years of daily use, tickets,
-messages, surveys, meetings, invoices, milestones, and a health score for each of the last 120 days. Bulk and one begin
-at loaded states and end with reasons in sentences; the baseline is XGBoost alone, `predict` and `pred_contribs` on a
-matrix that is there already. `kafka` is real processes on a real database: one event a client on the topic, until every
-client's assessment is on its topic. Results go to `tests/bench/results/churn_speed.json`.
+Parts (`--only bulk,one,kafka,train`), each for two kinds of clients, since what is known of a client decides what it
+costs: `whole` are those of the demo's simulated past, with two years of use several days a week, tickets, messages,
+surveys, meetings, invoices, milestones and a health score for each of the last days; `thin` ones have one sum of logins
+and of use a week, a sponsor and a contract, and no health.
+
+Bulk and one begin at loaded states and end with reasons in sentences; the baseline is XGBoost alone, `predict` and
+`pred_contribs` on a matrix that is there already. `kafka` is real processes on a real database: one event a client on
+the topic, until every client's assessment is on its topic. Results go to `tests/bench/results/churn_speed.json`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import multiprocessing
 import sys
@@ -30,7 +34,7 @@ from churn import dataset, service, training
 from churn.adapters import event_file, risk_model, scorers
 from churn.adapters.policy_files import load_policy
 from churn.adapters.risk_model import RiskModel
-from churn.dataset import Table, Wish
+from churn.dataset import Replay, Table, Wish
 from churn.domain import features
 from churn.domain.columns import Column
 from churn.domain.features import View
@@ -56,6 +60,7 @@ from loopctl.health_commands import training_replay
 
 from tests.bench import health_events, machine
 from tests.bench.health_speed import ask, running, serves
+from tests.support import churn_population
 from tests.support.stack import TestStack, private_stack
 
 RESULTS = Path(__file__).parent / "results" / "churn_speed.json"
@@ -93,25 +98,39 @@ class World:
     trained: training.Trained
 
 
-def world() -> World:
-    """A model trained as the demo's is, and some of those clients that are still there at the end."""
-    raw = list(history.training_lines(past("bench", UNTIL), reader()))
-    wish = Wish(grid_days=28, workers=WORKERS)
-    trained = training.train(dataset.build(b"".join(raw), None, wish, training_replay(7)), wish, training.SIMULATED)
-    found = event_file.read(raw, event_file.identities(raw))
-    moment = int(UNTIL.timestamp())
-    clients = islice(_present(found.clients, moment, wish.rules), CLIENTS)
-    return World(list(clients), risk_model.unpack(trained.stored), load_policy(REPOSITORY_CONFIG), moment, trained)
+def whole() -> World:
+    """Clients of the demo's past, and a model trained on them as the demo's is."""
+    lines = list(history.training_lines(past("bench", UNTIL), reader()))
+    return _world(lines, Wish(grid_days=28, workers=WORKERS), int(UNTIL.timestamp()), health=True)
 
 
-def _present(known: Mapping[str, list[Happened]], moment: int, rules: Rules) -> Iterator[Client]:
+def thin() -> World:
+    """Clients of whom little is known: the planted population of the tests."""
+    lines = [line + b"\n" for line in churn_population.lines(1_000)]
+    end = churn_population.FIRST + timedelta(weeks=churn_population.WEEKS)
+    return _world(lines, Wish(workers=WORKERS), int(end.timestamp()), health=False)
+
+
+KINDS = {"whole": whole, "thin": thin}
+
+
+def _world(lines: Sequence[bytes], wish: Wish, moment: int, *, health: bool) -> World:
+    table = dataset.build(b"".join(lines), None, wish, training_replay(7) if health else None)
+    trained = training.train(table, wish, training.SIMULATED)
+    found = event_file.read(lines, event_file.identities(lines))
+    clients = islice(_present(found.clients, moment, wish.rules, training_replay(1) if health else None), CLIENTS)
+    model = risk_model.unpack(trained.stored)
+    return World(list(clients), model, load_policy(REPOSITORY_CONFIG), moment, trained)
+
+
+def _present(known: Mapping[str, list[Happened]], moment: int, rules: Rules, daily: Replay | None) -> Iterator[Client]:
     """Those of whom a model speaks, with the health of each of their days."""
-    daily = training_replay(1)
     for key, events in known.items():
         ordered = in_order(events)
         state, track = walk_of(ordered, ()).to(moment)
         if eligible(state, moment, rules):
-            state, track = walk_of(ordered, list(daily(key, ordered, moment))).to(moment)
+            if daily is not None:
+                state, track = walk_of(ordered, list(daily(key, ordered, moment))).to(moment)
             yield Client(state, track, ordered)
 
 
@@ -142,6 +161,7 @@ def _half(part: int) -> int:
 def bulk(made: World) -> dict[str, Any]:
     """Clients a second on two cores, and how much of one core's time is XGBoost's."""
     _SHARED[:] = [made]
+    gc.freeze()  # what every process of ours does once it has started
     with multiprocessing.get_context("fork").Pool(WORKERS) as pool:
         pool.map(_ready, range(WORKERS))
         began = time.perf_counter()
@@ -262,7 +282,7 @@ async def _clients(made: World, database: Any, clock: Any) -> None:
 
     outcomes = Outcomes(load_policy(REPOSITORY_CONFIG).rules)
     keep, handlers = consumer(clock, outcomes).keep, Handlers(clock, outcomes)
-    shift = datetime.now(UTC) - timedelta(hours=1) - UNTIL
+    shift = datetime.now(UTC) - timedelta(hours=1) - datetime.fromtimestamp(made.moment, UTC)
     for nth, one_client in enumerate(made.clients[:TEMPLATES]):
         client_id = derived_id("bench", nth)
         events = [_event(happened, client_id, shift) for happened in one_client.events]
@@ -340,20 +360,23 @@ async def _until(stack: TestStack, true: str) -> None:
         await asyncio.sleep(0.1)
 
 
+def _tell(results: dict[str, Any], part: str, found: dict[str, Any]) -> None:
+    results[part] = found
+    sys.stdout.write(f"{part}: {json.dumps(found)}\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(PARTS))
     wanted = parser.parse_args().only.split(",")
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    made = world() if {"bulk", "one", "kafka"} & set(wanted) else None
-    for part in PARTS:
-        if part not in wanted:
-            continue
-        if part == "train":
-            results[part] = train()
-        elif made is not None:
-            results[part] = {"bulk": bulk, "one": one, "kafka": kafka}[part](made)
-        sys.stdout.write(f"{part}: {json.dumps(results[part])}\n")
+    if "train" in wanted:
+        _tell(results, "train", train())
+    parts = {name: part for name, part in {"bulk": bulk, "one": one, "kafka": kafka}.items() if name in wanted}
+    for kind, world in KINDS.items() if parts else ():
+        made = world()
+        for name, part in parts.items():
+            _tell(results, name, {**results.get(name, {}), kind: part(made)})
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     return 0
 
