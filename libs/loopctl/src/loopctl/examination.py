@@ -12,6 +12,7 @@ import asyncpg
 from common.clock import SystemClock
 
 from loopctl import business_time, inspection, letters, programs, provision
+from loopctl.api import Api
 from loopctl.errors import Problem
 from loopctl.local.java import find_java
 from loopctl.local.processes import need_free_space
@@ -21,6 +22,7 @@ OLDEST_PYTHON = (3, 11)
 WARN_MB = 2048
 OUTBOX_SECONDS = 30
 """An unsent row older than this means that the relay is stuck or Kafka is away."""
+REFUSED_REMEDY = "another one speaks until it is mended: docs/runbooks/model-refused.md"
 TIMER_SECONDS = 60
 """Business seconds by which a timer may be late before the doctor says so; scaled clocks make more of them."""
 
@@ -50,6 +52,8 @@ def examine(stack: Stack) -> list[Finding]:
         findings += list(_guarded(lambda: provision.run(_database(stack))))
         findings += list(_guarded(lambda: _dead_letters(stack)))
         findings += list(_clock(stack))
+        if "churn" in programs.installed_services() and not any(one.what.startswith("churn ") for one in running):
+            findings += list(_guarded(lambda: _model(stack)))
     return findings
 
 
@@ -200,3 +204,9 @@ def _dead_letters(stack: Stack) -> list[Finding]:
         Finding(f"{len(waiting)} events were given up by {', '.join(services)}",
                 "`loop dlq list` says why; mend the cause, then `loop dlq replay --all`")
     ]  # fmt: skip
+
+
+def _model(stack: Stack) -> list[Finding]:
+    """A model that was put into service and cannot be loaded is replaced quietly: somebody should know."""
+    refused = Api(stack, "churn", ["churn:read"]).get("/v1/models", limit=1).get("refused")
+    return [Finding(f"Churn's model cannot be loaded: {refused}", REFUSED_REMEDY)] if refused else []
