@@ -167,18 +167,25 @@ def bulk(made: World) -> dict[str, Any]:
         began = time.perf_counter()
         done = sum(pool.map(_half, range(WORKERS), chunksize=1))
         seconds = time.perf_counter() - began
-    rows = np.asarray([features.values(View(c.state, c.track, made.moment)) for c in made.clients])
+    rows = np.asarray(_features(made))
     ours = _microseconds(lambda: assess(made, made.clients), len(made.clients))
     plain = _microseconds(lambda: _plain(made.model, rows), len(rows))
+    counted = _microseconds(lambda: _features(made), len(rows))
+    scored = _microseconds(lambda: made.model.predict(rows), len(rows))
     return {
         "clients": done,
         "processes": WORKERS,
         "clients_per_second": round(done / seconds),
         "microseconds_a_client_one_core": ours,
+        "of_that": {"features": counted, "score_and_codes": scored, "sentences": round(ours - counted - scored, 1)},
         "plain_xgboost_microseconds_a_client": plain,
         "ratio_to_plain": round(ours / plain, 2),
         "model": made.trained.metrics["model"],
     }
+
+
+def _features(made: World) -> list[list[float]]:
+    return [features.values(View(client.state, client.track, made.moment)) for client in made.clients]
 
 
 def _ready(_: int) -> None:
