@@ -12,11 +12,13 @@ import numpy as np
 import orjson
 import pytest
 from churn.learning import curves
+from churn.service import SHOWN
 
 from tests.support.churn_stack import ChurnStack
 from tests.support.churn_world import money
 
 WEEK = 7 * 86_400
+PASSED = {"passed": True, "checks": [{"name": name, "passed": True, "text": "shown"} for name in SHOWN]}
 MAYA, TOM = "maya@ours.example", "tom@ours.example"
 
 
@@ -33,7 +35,7 @@ def offer() -> dict[str, Any]:
         "trained_on": "own",
         "fingerprint": "0" * 64,
         "horizon_days": 90,
-        "metrics": {"curves": judged(), "gate": {"passed": True, "checks": []}},
+        "metrics": {"curves": judged(), "gate": PASSED},
         "card": "# Small clients leave",
     }
 
@@ -149,7 +151,7 @@ async def test_without_a_model_it_says_so_and_counts_points(churn: ChurnStack):
 
 
 async def test_a_model_without_curves_says_that_they_are_missing(churn: ChurnStack):
-    model = {**offer(), "metrics": {"gate": {"passed": True, "checks": []}}}
+    model = {**offer(), "metrics": {"gate": PASSED}}
     model_id = (await churn.post("/v1/models", model)).json()["model_id"]
     answer = await churn.post(f"/v1/models/{model_id}/promote", {"reason": "an old one"})
     assert answer.status_code == 200, answer.text

@@ -19,7 +19,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from churn import card_page, service, views, views_decisions
+from churn import card_page, service, views, views_decisions, views_offer
 from churn.domain.moments import seconds
 from churn.domain.policy import Policy
 from churn.registry import Registry
@@ -29,6 +29,11 @@ router = APIRouter(prefix="/v1")
 READ, OVERRIDE, ADMIN = requires("churn:read"), requires("churn:override"), requires("churn:admin")
 Answers = dict[int | str, dict[str, Any]]
 MISSING: Answers = {404: PROBLEMS[404]}
+INERT = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Whoever may store a model writes its card: what a browser shows of it runs nothing and fetches nothing."""
 CONFLICT: Answers = {404: PROBLEMS[404], 409: PROBLEMS[409]}
 
 
@@ -127,7 +132,7 @@ async def list_models(
     response_model=views.ModelView,
 )
 async def register_model(
-    offer: views.ModelOffer, request: Request, caller: Caller, session: SessionDep, once: Once
+    offer: views_offer.ModelOffer, request: Request, caller: Caller, session: SessionDep, once: Once
 ) -> Any:
     """Store a trained model, after it was loaded for trial. The same bytes again are the same model (200)."""
     clock: Clock = request.app.state.clock
@@ -177,8 +182,8 @@ async def get_model_card(
     if card is None:
         raise NotFound(f"there is no model {model_id}")
     if "text/markdown" in accept:
-        return PlainTextResponse(card, media_type="text/markdown")
-    return HTMLResponse(card_page.html(card))
+        return PlainTextResponse(card, headers=INERT, media_type="text/markdown")
+    return HTMLResponse(card_page.html(card), headers=INERT)
 
 
 @router.post(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from common.timers import Timer, schedule
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from churn import metrics, registry
+from churn.adapters import trial
 from churn.adapters.stored_model import MODEL, BadModelError, StoredModel
 from churn.assessing import event_of
 from churn.domain import flags
@@ -31,6 +31,8 @@ log = logging.get(__name__)
 
 SCORECARD = "scorecard"
 SIMULATED = "simulated"
+SHOWN = ("beats_logistic", "beats_rule", "surely_beats_rule", "calibrated", "permuted_fails", "segments")
+"""What every report of the gate has to show. Whether it was shown is the word of who trained."""
 
 
 async def risk(session: AsyncSession, client_id: UUID) -> Risk:
@@ -106,7 +108,7 @@ async def register(session: AsyncSession, offered: Offered, *, by: str, now: dat
         content, offered.sha256, offered.features, offered.calibration, offered.libraries, offered.kind
     )
     try:
-        await asyncio.to_thread(registry.unpack, stored)
+        await trial.attempt(stored)
     except BadModelError as error:
         raise Refused(f"the model cannot be used: {error}", field="content_base64") from error
     await models.serialise(session)
@@ -193,6 +195,12 @@ def _has_passed(record: ModelRecord, in_service: ModelRecord | None) -> None:
     if verdict.get("passed") is not True:
         failed = [check["text"] for check in verdict.get("checks", ()) if not check["passed"]]
         raise Conflict(f"model {record.version} has not passed the gate: {'; '.join(failed) or 'it was not judged'}")
+    shown = {check["name"] for check in verdict["checks"] if check["passed"]}
+    lacking = [name for name in SHOWN if name not in shown]
+    if lacking:
+        raise Conflict(
+            f"model {record.version} has not passed the gate: its report does not show: {', '.join(lacking)}"
+        )
     if in_service is None:
         return
     if record.trained_on == SIMULATED and in_service.trained_on != SIMULATED:

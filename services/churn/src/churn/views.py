@@ -15,7 +15,6 @@ from churn.repository.models import ModelRecord, Promotion
 from churn.repository.risks import Risk
 from churn.views_decisions import DataView, FlagOutcome
 
-SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 LONGEST_NOTE = 2000
 
 
@@ -148,24 +147,6 @@ class DecisionView(BaseModel):
     by: str
     reason: str
     at: datetime
-
-
-class ModelOffer(BaseModel):
-    """A trained model with what it was trained on, as `loop churn train` sends it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    content_base64: Annotated[str, Field(max_length=20_000_000)]
-    sha256: SHA256
-    features: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=500)]
-    calibration: dict[str, Any]
-    libraries: dict[str, str]
-    trained_on: Annotated[str, Field(pattern="^(simulated|own)$")]
-    fingerprint: SHA256
-    horizon_days: Annotated[int, Field(ge=1, le=730)]
-    metrics: dict[str, Any]
-    card: Annotated[str, Field(max_length=2_000_000, pattern=r"^[^\x00]*$")]
-    kind: Annotated[str, Field(pattern="^(xgboost|logistic|mean)$")] = "xgboost"
 
 
 class ModelContent(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,12 +53,25 @@ class Isotonic:
 
 
 def from_json(value: Mapping[str, Any]) -> Calibration:
-    """Raises ValueError for a method that this release does not know."""
+    """Raises ValueError, KeyError or TypeError for what is none: an unknown method, or no rising probabilities."""
     if value["method"] == "platt":
-        return Platt(float(value["slope"]), float(value["offset"]))
+        slope, offset = float(value["slope"]), float(value["offset"])
+        if not (np.isfinite([slope, offset]).all() and slope > 0):
+            raise ValueError("its slope is above 0, and both are numbers")
+        return Platt(slope, offset)
     if value["method"] == "isotonic":
-        return Isotonic(tuple(value["margins"]), tuple(value["probabilities"]))
+        return _isotonic([float(one) for one in value["margins"]], [float(one) for one in value["probabilities"]])
     raise ValueError(f"unknown calibration {value['method']!r}")
+
+
+def _isotonic(margins: Sequence[float], probabilities: Sequence[float]) -> Isotonic:
+    if not margins or len(margins) != len(probabilities) or not np.isfinite([*margins, *probabilities]).all():
+        raise ValueError("it has a probability for each margin")
+    if (np.diff(margins) < 0).any() or (np.diff(probabilities) < 0).any():
+        raise ValueError("its steps rise")
+    if probabilities[0] < 0 or probabilities[-1] > 1:
+        raise ValueError("its probabilities lie between 0 and 1")
+    return Isotonic(tuple(margins), tuple(probabilities))
 
 
 def fit(margin: Floats, left: Floats) -> Calibration:

@@ -82,12 +82,30 @@ def unpack(stored: StoredModel) -> RiskModel:
     made_with, here = stored.libraries.get("xgboost", "0"), xgboost.__version__
     if _major(made_with) > _major(here):
         raise BadModelError(f"made with xgboost {made_with}; here is {here}")
+    if not stored.content:
+        raise BadModelError("the bytes are no model: there are none")  # XGBoost would end the process
     scorer = scorers.load(stored.kind, stored.content, len(stored.features))
     try:
         calibrated = calibration.from_json(stored.calibration)
     except (ValueError, KeyError, TypeError) as error:
         raise BadModelError(f"the calibration is none: {error}") from error
-    return RiskModel(scorer, calibrated, stored.features)
+    model = RiskModel(scorer, calibrated, stored.features)
+    _heard(model)
+    return model
+
+
+def _heard(model: RiskModel) -> None:
+    """Raises BadModelError for a model that gives no probabilities: in service it would put off everybody."""
+    rows = np.array([[value] * len(NAMES) for value in (np.nan, 0.0, 1.0)])
+    try:
+        found, plain = model.predict(rows), model.probabilities(rows)
+    except (ValueError, TypeError, IndexError, xgboost.core.XGBoostError) as error:
+        raise BadModelError(f"it cannot speak of clients: {error}") from error
+    for told in (found.probability, plain):
+        if told.shape != (len(rows),) or not ((told >= 0) & (told <= 1)).all():
+            raise BadModelError("what it says of clients are no probabilities")
+    if not (np.isfinite(found.groups).all() and np.isfinite(found.base).all()):
+        raise BadModelError("what it says of clients is not made of numbers")
 
 
 def libraries() -> dict[str, str]:

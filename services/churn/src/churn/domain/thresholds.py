@@ -162,7 +162,7 @@ def between(curve: Curve, share: float) -> dict[str, Any] | None:
     for one, other in pairwise(curve):
         low, high = one["share_of_clients"], other["share_of_clients"]
         if low <= share <= high:
-            part = (share - low) / (high - low)
+            part = (share - low) / (high - low) if high > low else 0.0
             return {name: _mixed(one[name], other[name], part) for name in ("precision", "recall")}
     return None
 
