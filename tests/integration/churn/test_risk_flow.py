@@ -277,6 +277,9 @@ async def test_cursors_that_are_not_ours_are_refused(churn: ChurnStack, client_i
         (f"/v1/clients/{client_id}/risk/history", {"as_of": "2026-01-01T00:00:00", "id": str(client_id)}),
         ("/v1/models", {"created_at": None, "model_id": str(client_id)}),
         ("/v1/models", {"else": 1}),
+        ("/v1/models", {"created_at": "0001-01-01T00:00:00+14:00", "model_id": str(client_id)}),
+        (f"/v1/clients/{client_id}/risk/history", {"as_of": "9999-12-31T23:59:59-14:00", "id": str(client_id)}),
+        ("/v1/flags", {"raised_at": "0001-01-01T00:00:00+14:00", "flag_id": str(client_id), "episode": 1}),
     ]
     for path, position in bent:
         answer = await churn.get(path, cursor=encode_cursor(position))

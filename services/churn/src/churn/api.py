@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -235,7 +235,7 @@ def _position(cursor: str, first: str, second: str, *, read: Callable[[Any, Any]
     position = decode_cursor(cursor, first, second)
     try:
         return read(position[first], position[second])
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise Refused("not a cursor of this list", field="cursor") from error
 
 
@@ -243,7 +243,7 @@ def _moment_place(moment: Any, row_id: Any) -> tuple[datetime, UUID]:
     at = datetime.fromisoformat(moment)
     if at.tzinfo is None:
         raise ValueError("a moment without a zone")
-    return at, UUID(row_id)
+    return at.astimezone(UTC), UUID(row_id)
 
 
 def _risk_place(probability: Any, client_id: Any) -> tuple[float | None, UUID]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -79,9 +79,10 @@ def _flag_place(cursor: str) -> tuple[datetime, UUID, int]:
     position: dict[str, Any] = decode_cursor(cursor, "raised_at", "flag_id", "episode")
     try:
         at = datetime.fromisoformat(position["raised_at"])
+        zone, at = at.tzinfo, at.astimezone(UTC)
         flag_id, episode = UUID(position["flag_id"]), position["episode"]
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise Refused("not a cursor of this list", field="cursor") from error
-    if at.tzinfo is None or not isinstance(episode, int) or not 0 <= episode < 1 << 31:
+    if zone is None or not isinstance(episode, int) or not 0 <= episode < 1 << 31:
         raise Refused("not a cursor of this list", field="cursor")
     return at, flag_id, episode
