@@ -306,7 +306,7 @@ def _event(told: Happened, client_id: UUID, shift: timedelta) -> Event[Any]:
                     source="csl/ingest/bench", subject=client_id, time=at)  # fmt: skip
 
 
-def _later(client_id: UUID, row: list[Any], shift: timedelta) -> HealthDay:
+def _later(client_id: UUID, row: Sequence[Any], shift: timedelta) -> HealthDay:
     at = row[0] + int(shift.total_seconds())
     return HealthDay(client_id, at // DAY, [at, *row[1:]])
 

@@ -22,15 +22,19 @@ UNITS = 16
 BELOW_TOP = frozenset({"amber", "red", "stable", "at_risk", "critical"})
 
 
+Score = Sequence[Any]
+"""[second, score, band, model, component scores …, confidence]"""
+
+
 @dataclass(slots=True)
 class HealthTrack:
-    """By day the last score of the day: [second, score, band, model, component scores …, confidence].
+    """By day the last score of the day.
 
     Scores in sixteenths, confidence in thousandths (days of an earlier release are without). Components and confidence
     are only asked of the last day, so older days may be without them.
     """
 
-    days: dict[int, list[Any]] = field(default_factory=dict)
+    days: dict[int, Score] = field(default_factory=dict)
 
 
 def add(track: HealthTrack, data: Mapping[str, Any]) -> HealthTrack:
@@ -52,7 +56,7 @@ def add(track: HealthTrack, data: Mapping[str, Any]) -> HealthTrack:
     return track
 
 
-def until(track: HealthTrack, moment: int) -> list[list[Any]]:
+def until(track: HealthTrack, moment: int) -> list[Score]:
     """Rows known at a moment under the model of the last of them, oldest first, `KEPT_DAYS` back at most.
 
     Trends never span models: an earlier model's scores are left out.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from churn.domain.capacity import Candidate
 from churn.domain.flags import Cooling, Flag, Override, Watch
-from churn.domain.health_track import KEPT_DAYS, HealthTrack
+from churn.domain.health_track import KEPT_DAYS, HealthTrack, Score
 from churn.domain.moments import DAY
 
 _BRIEF = (
@@ -268,7 +268,7 @@ class HealthDay:
 
     client_id: UUID
     day: int
-    row: list[Any] = field(default_factory=list)
+    row: Score = ()
 
 
 async def add_health(session: AsyncSession, days: Sequence[HealthDay]) -> None:
@@ -320,9 +320,9 @@ async def tracks(session: AsyncSession, client_ids: Sequence[UUID], today: int) 
     )
     for client_id, ats, scores, bands, models, last_parts in rows:
         told = zip(orjson.loads(ats), orjson.loads(scores), bands.split(BETWEEN), models.split(BETWEEN), strict=True)
-        days = {row[0] // DAY: row for row in map(list, told)}
+        days: dict[int, Score] = {row[0] // DAY: row for row in told}
         for day, *parts in map(orjson.loads, last_parts):
-            days[day] += parts
+            days[day] = (*days[day], *parts)
         found[client_id].days = days
     return found
 

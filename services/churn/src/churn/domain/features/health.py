@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from churn.domain.features.view import MISSING, View
-from churn.domain.health_track import BELOW_TOP, COMPONENTS, UNITS, slope
+from churn.domain.health_track import BELOW_TOP, COMPONENTS, UNITS, Score, slope
 from churn.domain.moments import DAY
 
 FRESH_DAYS = 35
@@ -34,7 +34,7 @@ def health_drop(view: View) -> float:
     if row is None:
         return MISSING
     _, scores = view.scores(90)
-    return (row[1] - max(scores)) / UNITS
+    return (scores[-1] - max(scores)) / UNITS
 
 
 def days_below_top(view: View) -> float:
@@ -99,7 +99,7 @@ def _of(view: View, name: str) -> float:
     return MISSING if value is None else value / UNITS
 
 
-def _last(view: View) -> list[int] | None:
+def _last(view: View) -> Score | None:
     row = view.health[-1] if view.health else None
     return row if row and view.moment - row[0] <= FRESH_DAYS * DAY else None
 
