@@ -19,7 +19,7 @@ FOLDED: dict[type[Data], str] = {body: body.type_name() for body in client.EVENT
 class ClientFold:
     """Client events → `State`. Bump `version` whenever the same facts give another state."""
 
-    version = 5
+    version = 6
 
     def empty(self, client_id: UUID) -> State:
         return State()

@@ -32,7 +32,8 @@ class End(NamedTuple):
 
 @dataclass(slots=True)
 class Life:
-    """Folded from lifecycle events; amounts are minor units of the client's main currency."""
+    """Folded from lifecycle events; amounts are minor units of the client's main currency, the first that it paid in
+    and goes on paying in."""
 
     started: int | None = None
     """When the first contract began, as far as known."""
@@ -47,6 +48,8 @@ class Life:
     agreed_mrr: int | None = None
     """What the client's record or contract says; used while no subscription is known."""
     subscriptions: dict[str, int] = field(default_factory=dict)
+    elsewhere: dict[str, list[Any]] = field(default_factory=dict)
+    """Subscriptions that are paid in another currency than the main one: [currency, amount]."""
     mrr_log: list[list[int]] = field(default_factory=list)
     """[second, MRR from then on], oldest first."""
     zero_at: int | None = None
@@ -148,19 +151,43 @@ def on_withdrawn(life: Life, data: Mapping[str, Any], at: int) -> None:
 
 
 def on_subscription(life: Life, data: Mapping[str, Any], at: int) -> None:
-    """New terms of one subscription; MRR is the sum over all."""
-    amount = _amount(life, data["mrr_after"])
-    if amount is None:
-        return
+    """New terms of one subscription; MRR is the sum over all in the main currency.
+
+    Where nothing is paid in that any more, another one in which the client pays is the main currency from then on.
+    """
+    which, after = data["subscription_id"], data["mrr_after"]
+    amount, currency = int(after["amount"]), str(after["currency"])
+    if life.currency is None:
+        life.currency = currency
     if data.get("seats") is not None:
         life.seats = int(data["seats"])
     before = life.mrr
-    if not life.subscriptions and before is None:
-        _agree(life, data.get("mrr_before"), at)
-        before = life.mrr
-    life.subscriptions[data["subscription_id"]] = amount
-    _drop_oldest(life.subscriptions, KEPT_SUBSCRIPTIONS)
+    if amount and currency != life.currency:
+        life.subscriptions.pop(which, None)
+        life.elsewhere[which] = [currency, amount]
+        _drop_oldest(life.elsewhere, KEPT_SUBSCRIPTIONS)
+    else:  # nothing is nothing in any currency
+        if not life.subscriptions and before is None:
+            _agree(life, data.get("mrr_before"), at)
+            before = life.mrr
+        life.elsewhere.pop(which, None)
+        life.subscriptions[which] = amount
+        _drop_oldest(life.subscriptions, KEPT_SUBSCRIPTIONS)
+    if life.elsewhere and not any(life.subscriptions.values()):
+        _turn(life)
+        before = None
     _note_mrr(life, before, at)
+
+
+def _turn(life: Life) -> None:
+    """Another currency is the main one now. Amounts of two are not compared: the log of revenue begins anew."""
+    life.currency = next(reversed(life.elsewhere.values()))[0]
+    mine = {which: amount for which, (currency, amount) in life.elsewhere.items() if currency == life.currency}
+    life.elsewhere = {which: paid for which, paid in life.elsewhere.items() if which not in mine}
+    life.subscriptions = mine
+    life.agreed_mrr = None
+    life.mrr_log = []
+    life.zero_at = None
 
 
 def _settle(life: Life, *contracts: str) -> None:
@@ -194,7 +221,7 @@ def _note_mrr(life: Life, before: int | None, at: int) -> None:
 
 
 def _amount(life: Life, money: Mapping[str, Any]) -> int | None:
-    """Minor units in the client's main (first seen) currency; another currency cannot be summed without a rate."""
+    """Minor units in the client's main currency; another currency cannot be summed without a rate."""
     if life.currency is None:
         life.currency = str(money["currency"])
     return int(money["amount"]) if money["currency"] == life.currency else None
