@@ -11,7 +11,7 @@ from churn.domain.features.usage import ACTIVE_WEEKS, DIP_WEEKS, baseline, used_
 from churn.domain.features.view import NOW_WEEKS, View, mean
 from churn.domain.health_track import UNITS
 from churn.domain.moments import DAY
-from churn.domain.saying import Words, number, on, percent, plural
+from churn.domain.saying import Words, name, number, on, percent, plural
 
 ENOUGH_SCORES = 3
 """Days with a score from which one may say that health held."""
@@ -40,16 +40,26 @@ def usage(view: View) -> Words:
 
 def features(view: View) -> Words:
     keys = view.state.key_features
-    if not keys or not view.has("usage"):
+    if not view.has("usage"):
         return {}
-    idle = [name for name in keys if not used_within(view, name, 0, 27)]
+    if not keys:
+        return _in_use(view)
+    idle = [key for key in keys if not used_within(view, key, 0, 27)]
     words = {"used": str(len(keys) - len(idle)), "key_features": str(len(keys))}
     if idle:
         words["unused"] = str(len(idle))
-        words["unused_names"] = ", ".join(idle[:3])
+        words["unused_names"] = ", ".join(map(name, idle[:3]))
     else:
         words["all_used"] = ""
     return words
+
+
+def _in_use(view: View) -> Words:
+    """Without key features, how many were used at all."""
+    used = sum(used_within(view, feature, 0, 27) for feature in view.state.features)
+    if not used:
+        return {"features_none": ""}
+    return {"features_one": "1"} if used == 1 else {"features_many": str(used)}
 
 
 def seats(view: View) -> Words:
@@ -78,7 +88,10 @@ def health(view: View) -> Words:
     score = view.value(health_features.health_score)
     if math.isnan(score):
         return {}
-    words = {"score": number(score), "band": view.health[-1][2]}
+    band = view.health[-1][2]
+    if band == "unknown":
+        return {"score_unsure": number(score)}
+    words = {"score": number(score), "band": band}
     below = view.value(health_features.days_below_top)
     if below >= 14:
         words["below_for"] = plural(below / 7, "week")
@@ -126,6 +139,8 @@ def _level(view: View, weeks: list[int], noun: str) -> Words:
     if not view.has(noun):
         return {}
     usual, now = baseline(view, weeks), mean(weeks[:NOW_WEEKS])
+    if now == 0 and not usual >= 1:
+        return {f"{noun}_nothing": ""}
     words = {f"{noun}_now": number(now)}
     if usual >= 1 and now <= FELL * usual:
         return words | _fall(view, weeks, usual, now, noun)

@@ -7,6 +7,7 @@ from churn.domain.moments import moment_of
 Words = dict[str, str]
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SAME_YEAR_DAYS = 300
+LONGEST_NAME = 40
 
 
 def number(value: float) -> str:
@@ -33,3 +34,9 @@ def on(second: int, seen_from: int) -> str:
     at = moment_of(second)
     year = f" {at.year}" if abs(seen_from - second) > SAME_YEAR_DAYS * 86_400 else ""
     return f"{at.day} {_MONTHS[at.month - 1]}{year}"
+
+
+def name(text: str) -> str:
+    """A name that somebody else gave, on one line, and cut where it would be the whole sentence."""
+    plain = " ".join(text.split())
+    return plain if len(plain) <= LONGEST_NAME else f"{plain[: LONGEST_NAME - 1]}…"
