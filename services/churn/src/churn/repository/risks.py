@@ -24,6 +24,7 @@ _BRIEF = (
     " cooling, groups, csm, first_at, kinds, mrr, currency"
 )
 _COLUMNS = f"{_BRIEF}, last"
+_LISTED = "last IS NOT NULL AND ended->>'kind' IS DISTINCT FROM 'unknown'"  # not those merged into another
 
 
 @dataclass(slots=True)
@@ -139,7 +140,7 @@ async def page(session: AsyncSession, after: tuple[float | None, UUID] | None, l
     beyond = "" if after is None else "AND (-coalesce(probability, -1), client_id) > (:probability, :client_id)"
     rows = await session.execute(
         text(
-            f"SELECT {_COLUMNS} FROM risks WHERE last IS NOT NULL {beyond}"  # noqa: S608  (our own column names)
+            f"SELECT {_COLUMNS} FROM risks WHERE {_LISTED} {beyond}"  # noqa: S608  (our own column names)
             " ORDER BY -coalesce(probability, -1), client_id LIMIT :limit"
         ),
         {"limit": limit}
