@@ -55,6 +55,20 @@ def test_the_dashboard_shows_whatever_health_decides() -> None:
     assert [m.name for m in health if m.name not in elsewhere and not shown & set(m.series)] == []
 
 
+def test_what_fails_is_alerted_on() -> None:
+    """A client whose assessment fails is put off by a day: somebody has to hear of that."""
+    heard = {
+        use.metric for path, found in expressions().items() if "prometheus" in path for e in found for use in uses(e)
+    }
+    churn = {
+        "csl_assess_failures_total",
+        "csl_waiting_assessments",
+        "csl_model_fallbacks_total",
+        "csl_model_refused_info",
+    }
+    assert churn <= heard
+
+
 def test_metrics_are_named_as_agreed_and_defined_once() -> None:
     assert METRICS
     assert [metric.where for metric in METRICS if not NAME.fullmatch(metric.name)] == []
