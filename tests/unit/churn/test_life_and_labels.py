@@ -157,3 +157,11 @@ def test_a_label_is_known_when_its_horizon_is_over_and_its_last_doubt_settled():
     back = fact(300, "cancellation_withdrawn")
     assert found([SIGNED, PAYS, NOTICE, back], 150) == (0, day(300), 0), "until then it was a leaver's"
     assert found([SIGNED, PAYS, NOTICE, back], 100) == (0, day(190), 0), "the notice came after the horizon"
+
+
+def test_a_renewal_that_came_late_is_known_when_it_came():
+    renewed = fact(380, "contract_renewed", contract_id="c", starts_on=on(366), ends_on=on(730))
+    assert found([SIGNED, renewed], 276) == (0, day(380), 0), "on day 366 nobody knew whether it would be renewed"
+    assert found([SIGNED, renewed], 292) == (0, day(382), 0)
+    early = fact(300, "contract_renewed", contract_id="c", starts_on=on(366), ends_on=on(730))
+    assert found([SIGNED, early], 276) == (0, day(366), 0)

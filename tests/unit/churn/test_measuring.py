@@ -63,3 +63,14 @@ def test_calibrated_probabilities_have_an_error_like_their_noise():
     floor = measuring.ece_noise_floor(p)
     assert floor["low"] <= float(np.mean(errors)) <= floor["high"]
     assert floor["value"] == pytest.approx(float(np.mean(errors)), rel=0.25)
+
+
+@pytest.mark.parametrize("off", [0.0, 0.01, 0.03])
+def test_an_errors_interval_holds_the_error(off: float):
+    """Of clients drawn anew nearly every error is larger than that of nearly calibrated probabilities."""
+    p = np.repeat(np.arange(0.05, 1, 0.1), 40)
+    left = np.tile(np.arange(40) / 40, 10) < p - 1e-9
+    clients = np.array([str(n) for n in range(400)])
+    found = Draws(clients).figures(Judged(np.clip(p + off, 0, 0.999), left.astype(float)).measures)["ece"]
+    assert found["value"] == pytest.approx(off, abs=0.002)
+    assert 0 <= found["low"] <= found["value"] < found["high"]

@@ -53,6 +53,13 @@ def test_a_table_without_time_is_judged_by_folds_and_passes_the_gate(folded):
     assert "lead_time_days" not in metrics
 
 
+def test_figures_that_stand_beside_each_other_are_of_the_same_probabilities(folded):
+    metrics = folded[1].trained.metrics
+    for rival in metrics["baselines"].values():
+        above = rival["log_loss"]["value"] - metrics["log_loss"]["value"]
+        assert rival["log_loss_above_ours"]["value"] == pytest.approx(above, abs=2e-5)
+
+
 def test_rows_whose_label_is_not_known_are_given_a_risk(folded):
     own, found = folded
     new = found.risks[~own.known]

@@ -17,7 +17,7 @@ from churn.adapters import calibration, risk_model, scorers
 from churn.adapters.calibration import Floats
 from churn.adapters.stored_model import StoredModel
 from churn.dataset import Table, Wish
-from churn.learning import evaluating, fitting, gate, guards, windows
+from churn.learning import evaluating, fitting, gate, guards, measuring, windows
 from churn.learning.evaluating import Report, Tested
 from churn.learning.measuring import Draws, Judged
 from churn.own_table import FOLDS, REPEATS, Fold, OwnTable
@@ -91,15 +91,11 @@ def _by_folds(own: OwnTable, label: str) -> Own:
 
 
 def _folded(own: OwnTable, tested: Sequence[Tested], dealt: Sequence[Sequence[Fold]]) -> Report:
-    """Figures are means over the repeats; curves and rivals are those of the first."""
+    """Figures, the rivals' among them, are means over the repeats; curves are those of the first."""
     first, left = tested[0], own.left[own.known]
     told = evaluating.report(first)
     draws = Draws(first.table.clients)
     judged = [Judged(one.p, left) for one in tested]
-
-    def means(weights: Floats) -> dict[str, float]:
-        found = [one.measures(weights) for one in judged]
-        return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
 
     place = np.cumsum(own.known) - 1  # of a row of the table among the known ones
     parts = [
@@ -111,10 +107,17 @@ def _folded(own: OwnTable, tested: Sequence[Tested], dealt: Sequence[Sequence[Fo
     def of_folds(weights: Floats) -> dict[str, float]:
         return {"auc": float(np.mean([part.measures(weights[rows])["auc"] for rows, part in parts]))}
 
-    told |= draws.figures(means)
+    told |= draws.figures(lambda weights: evaluating.means(judged, weights))
+    told["baselines"] = evaluating.rivals(tested, draws)
+    floors = [measuring.ece_noise_floor(one.p) for one in tested]
+    told["ece_noise_floor"] = {name: _mean([floor[name] for floor in floors]) for name in floors[0]}
     folds = {"folds": len(dealt[0]), "repeats": len(tested), "number": len(parts), **draws.figures(of_folds)}
     told |= {"folds": folds, "permuted_auc": evaluating.permuted_auc(dealt[0][0].learned, dealt[0][0].test)}
     return told | {"gate": gate.judge(told).to_json()}
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    return round(float(np.mean([value for value in values if value is not None])), measuring.DIGITS)
 
 
 def _by_time(own: OwnTable, label: str, wish: Wish) -> Own:

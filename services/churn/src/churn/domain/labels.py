@@ -37,7 +37,8 @@ class Spell:
     """A stretch of being a client, in seconds; `end` is None while it lasts.
 
     `doubtful` is the contract's end when that is past or near and nobody can know yet whether it will be renewed.
-    `taken_back`: notices that were withdrawn, as (given, taken back).
+    `taken_back`: what looked like an end and was none, as (second of it, second from which that is known): notices
+    that were withdrawn, contracts that were renewed after they had run out.
     """
 
     start: int
@@ -67,7 +68,10 @@ def spells(lifecycle: Iterable[tuple[int, str, Mapping[str, Any]]], known_until:
             if end is not None:
                 found.append(Spell(start, end, None, back))
                 start = None
+        ran_out = life.may_lapse()
         LIFECYCLE[name](life, data, at)
+        if start is not None and ran_out is not None and ran_out < at and life.may_lapse() != ran_out:
+            back = (*back, (ran_out, at))
         if start is None and life.ended(at, rules.grace_days) is None:
             start, back = _begin(found, name, at)
     if start is not None:
@@ -89,8 +93,8 @@ def label(history: Sequence[Spell], moment: int, known_until: int, rules: Rules)
     """What became of a client within the horizon; None: not a client at the moment, or not known yet.
 
     Rows whose horizon is not over are all left out, leavers too: taking those alone would bend the base rate. So a
-    label is known at its horizon's end at the earliest, and later where a lapse waits for its grace or a notice that
-    fell into the horizon was taken back after it.
+    label is known at its horizon's end at the earliest, and later where a lapse waits for its grace, or a notice or a
+    contract's end that fell into the horizon was taken back, or renewed, after it.
     """
     current = next((s for s in history if s.start <= moment and (s.end is None or moment < s.end.at)), None)
     horizon = moment + rules.horizon_days * DAY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,21 +64,34 @@ def report(found: Tested) -> Report:
     if table.moments_are_times:
         caught, lead_times = leads.figures(leads.leads(table, p, draws), draws)
         told |= {"recall_at_capacity": caught, "lead_time_days": lead_times}
-    told["baselines"] = {name: _rival(table, p, theirs, draws) for name, theirs in found.rivals.items()}
+    told["baselines"] = rivals([found], draws)
     told["segments"] = segments(found)
     told["curves"] = curves.of(p, table.left, table.clients, table.moments if table.moments_are_times else None)
     return told
 
 
-def _rival(table: Table, p: Floats, theirs: Floats, draws: Draws) -> dict[str, Figure]:
-    """A rival's own figures, and by how much its log-loss is above the model's on the same draws."""
-    ours, rivals = Judged(p, table.left), Judged(theirs, table.left)
+def rivals(tested: Sequence[Tested], draws: Draws) -> dict[str, dict[str, Figure]]:
+    """Each rival's own figures, and by how much its log-loss is above the model's on the same draws.
 
-    def measures(weights: Floats) -> dict[str, float]:
-        gain = rivals.log_loss(weights) - ours.log_loss(weights)
-        return {**rivals.measures(weights), "log_loss_above_ours": gain}
+    Of several tests of the same rows, the means.
+    """
+    left = tested[0].table.left
+    ours = [Judged(one.p, left) for one in tested]
+    return {name: _rival(ours, [Judged(one.rivals[name], left) for one in tested], draws) for name in tested[0].rivals}
 
-    return draws.figures(measures)
+
+def _rival(ours: Sequence[Judged], theirs: Sequence[Judged], draws: Draws) -> dict[str, Figure]:
+    def above(weights: Floats) -> float:
+        gains = [two.log_loss(weights) - one.log_loss(weights) for one, two in zip(ours, theirs, strict=True)]
+        return float(np.mean(gains))
+
+    return draws.figures(lambda weights: {**means(theirs, weights), "log_loss_above_ours": above(weights)})
+
+
+def means(judged: Sequence[Judged], weights: Floats) -> dict[str, float]:
+    """All measures, as means over tests of the same rows."""
+    found = [one.measures(weights) for one in judged]
+    return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
 
 
 def segments(found: Tested) -> list[dict[str, Any]]:

@@ -127,7 +127,16 @@ class Draws:
         for times in self.of_clients():
             for name, value in measures(times[self.owner]).items():
                 drawn[name].append(value)
+        if "ece" in drawn:
+            drawn["ece"] = _without_drawn_noise(values["ece"], drawn["ece"])
         return {name: figure(value, drawn[name]) for name, value in values.items()}
+
+
+def _without_drawn_noise(value: float, draws: Sequence[float]) -> list[float]:
+    """A calibration error's draws about the error itself: clients drawn anew add their own noise to a sum of absolute
+    differences, so that all draws may lie above it. They are moved by as much as they are above it on average."""
+    moved = value - float(np.mean(draws))
+    return [max(0.0, draw + moved) for draw in draws]
 
 
 def figure(value: float, draws: Sequence[float], level: float = 0.95) -> Figure:
