@@ -39,5 +39,13 @@ async def test_a_client_that_was_merged_into_another_is_not_listed(naming: Churn
     assert await listed(naming) == [str(one), str(other)]
 
 
+async def test_who_had_ended_before_anybody_looked_is_said_to_have_ended(churn: ChurnStack, client_id: UUID):
+    await churn.say("contract_cancelled", client_id, effective_on="2026-06-01")
+    await churn.assess()
+    answer = await churn.get(f"/v1/clients/{client_id}/risk")
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == f"client {client_id} had ended (notice, 2026-03-02) before it was ever assessed"
+
+
 async def listed(churn: ChurnStack) -> list[str]:
     return [str(UUID(item["client_id"])) for item in (await churn.get("/v1/risks")).json()["items"]]

@@ -40,8 +40,15 @@ async def risk(session: AsyncSession, client_id: UUID) -> Risk:
     root = (await folding.roots_of(session, {client_id}))[client_id]
     found = await risks.read(session, root)
     if found is None or found.last is None:
-        raise NotFound(f"client {client_id} has not been assessed")
+        raise NotFound(_not_assessed(client_id, found))
     return found
+
+
+def _not_assessed(client_id: UUID, found: Risk | None) -> str:
+    if found is not None and found.ended is not None and found.ended.get("at"):
+        day = str(found.ended["at"])[:10]
+        return f"client {client_id} had ended ({found.ended['kind']}, {day}) before it was ever assessed"
+    return f"client {client_id} has not been assessed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ async def override(
     root = (await folding.roots_of(session, {client_id}))[client_id]
     rows = await risks.lock(session, [root])
     if not rows or rows[0].last is None:
-        raise NotFound(f"client {client_id} has not been assessed")
+        raise NotFound(_not_assessed(client_id, rows[0] if rows else None))
     row = rows[0]
     flag = row.watch.flag
     row.watch, said = flags.override(
