@@ -97,6 +97,13 @@ def test_a_calibrated_risk_is_a_percentage_with_its_threshold() -> None:
     assert message.notes == ()
 
 
+def test_no_client_is_certain_to_leave_or_to_stay() -> None:
+    message = worded(world.flag_raised(CLIENT, probability=0.9999))
+    assert message.title == "Northwind Labs is likely to leave: over 99% within 90 days"
+    assert message.changed[0] == "Risk over 99%; a flag is raised from 60%."
+    assert worded(world.capacity_flag(CLIENT, probability=0.0021)).title.endswith("this week: under 1% within 90 days")
+
+
 def test_one_of_the_riskiest_is_not_said_to_be_likely_to_leave() -> None:
     message = worded(world.capacity_flag(CLIENT))
     assert message.title == "Northwind Labs is among the 3 riskiest of your clients this week: 14% within 90 days"

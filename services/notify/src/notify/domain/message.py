@@ -123,6 +123,13 @@ def spoken(identifier: str) -> str:
     return identifier.replace("_", " ").replace("-", " ").strip()
 
 
+def chance(probability: float) -> str:
+    """A probability in whole per cent. Nothing about what a client will do is impossible, or certain."""
+    if probability < 0.005:
+        return "under 1%"
+    return "over 99%" if probability >= 0.995 else f"{probability:.0%}"
+
+
 def number(value: float) -> str:
     """One decimal at most, no trailing zero, a real minus sign."""
     text = f"{value:.1f}".removesuffix(".0")

@@ -9,7 +9,7 @@ from typing import Any
 from common.contracts import escalation
 
 from notify.domain.card import CaseCard, deadline
-from notify.domain.message import Fact, Message, moment, span, spoken
+from notify.domain.message import Fact, Message, chance, moment, span, spoken
 from notify.domain.wording.context import SIMULATED, Context, name_of, sentence, worded
 from notify.domain.wording.risk import reasons
 
@@ -50,7 +50,7 @@ def _people(data: Any, context: Context) -> tuple[Fact, ...]:
 
 def case_opened(data: escalation.CaseOpened, context: Context) -> Message:
     why, against = reasons(data.reasons)
-    risk = f"Risk of leaving: {data.probability:.0%}. " if data.probability is not None else ""
+    risk = f"Risk of leaving: {chance(data.probability)}. " if data.probability is not None else ""
     steps = tuple(_deadline(plan.step, plan.due_at, context) for plan in data.steps)
     opening = f"{risk}The clock runs: {len(steps)} steps have a deadline." if steps else f"{risk}A case is open."
     return worded(

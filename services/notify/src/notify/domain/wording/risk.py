@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from common.contracts import churn
 
-from notify.domain.message import Fact, Message, moment, number, spoken
+from notify.domain.message import Fact, Message, chance, moment, number, spoken
 from notify.domain.wording.context import SIMULATED, Context, name_of, sentence, worded
 
 REASONS_SHOWN = 5
@@ -25,8 +25,8 @@ def flag_raised(data: churn.FlagRaised, context: Context) -> Message:
     if data.rule is churn.Rule.CAPACITY:
         title, changed = _among_riskiest(data, context)
     elif data.probability is not None and data.calibrated:
-        title = f"{name_of(context)} is likely to leave: {data.probability:.0%} within {data.horizon_days} days"
-        changed = f"Risk {data.probability:.0%}; a flag is raised from {data.threshold:.0%}."
+        title = f"{name_of(context)} is likely to leave: {chance(data.probability)} within {data.horizon_days} days"
+        changed = f"Risk {chance(data.probability)}; a flag is raised from {data.threshold:.0%}."
     else:
         title = f"{name_of(context)} shows risk signs"
         points = number(data.points) if data.points is not None else "enough"
@@ -38,7 +38,7 @@ def flag_raised(data: churn.FlagRaised, context: Context) -> Message:
 
 def _among_riskiest(data: churn.FlagRaised, context: Context) -> tuple[str, str]:
     """Not "likely to leave": most of those who are named stay. But nobody else of the CSM is at more risk."""
-    known = f": {data.probability:.0%} within {data.horizon_days} days" if data.probability is not None else ""
+    known = f": {chance(data.probability)} within {data.horizon_days} days" if data.probability is not None else ""
     ranking = data.ranking
     if ranking is None:
         return f"{name_of(context)} is still one of your riskier clients{known}", f"It was named as such before{known}."
