@@ -21,6 +21,7 @@ SCOPES = (
 """What routes ask for (a test holds it against them)."""
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 PAGE = 200
+FIELDS_SHOWN = 3
 
 
 def make_token(stack: Stack, scopes: Sequence[str], *, subject: str = "loop", hours: float = 1.0) -> str:
@@ -92,5 +93,7 @@ def reason(response: httpx.Response) -> str:
     except ValueError:
         return response.text[:300] or response.reason_phrase
     if isinstance(body, dict):
-        return str(body.get("detail") or body.get("title") or body)[:500]
+        said = str(body.get("detail") or body.get("title") or body)
+        wrong = [f"{one['field']}: {one['detail']}" for one in body.get("errors") or () if one["detail"] != said]
+        return "; ".join([said, *wrong[:FIELDS_SHOWN]])[:500]
     return str(body)[:300]
