@@ -108,7 +108,7 @@ def standing(decisions: Sequence[models.Promotion]) -> list[UUID | None]:
         if decision.action in BACK:
             while len(stack) > 1 and stack[-1] != decision.model_id:
                 stack.pop()
-        else:
+        if stack[-1] != decision.model_id:  # also where we went back to one that was promoted before these decisions
             stack.append(decision.model_id)
     return stack
 
