@@ -230,3 +230,12 @@ def test_a_line_that_is_refused_says_what_is_wrong_with_it():
         "line 4: data is missing",
         "line 5: Invalid isoformat string: 'noon'",
     ]
+
+
+def test_nothing_is_learned_from_a_test_client():
+    events = told(3)
+    begun = events[0]
+    trial = [begun._replace(data={**begun.data, "test": True}), *events[1:]]
+    moments, until = grid(begun.time // MICRO, begun.time // MICRO + 200 * DAY, 14), begun.time // MICRO + 400 * DAY
+    assert rows(events, [], moments, until, RULES)
+    assert rows(trial, [], moments, until, RULES) == []

@@ -127,7 +127,7 @@ class Assessor:
     def _assessments(self, candidates: Sequence[Candidate], serving: Serving | None, now: datetime) -> list[Assessment]:
         """The model speaks of those it has learned about, the scorecard of the others."""
         moment = seconds(now)
-        spoken = [c for c in candidates if serving and not c.state.test and eligible(c.state, moment, self.rules)]
+        spoken = [c for c in candidates if serving and eligible(c.state, moment, self.rules)]
         predicted: dict[UUID, Assessment] = {}
         if serving and spoken:
             prediction = serving.model.predict([c.features for c in spoken])

@@ -102,7 +102,7 @@ class Watching:
         views = [
             View(state, tracks[client_id], moment)
             for client_id, state in states.items()
-            if state.first_at is not None and not state.test and eligible(state, moment, self.rules)
+            if state.first_at is not None and eligible(state, moment, self.rules)
         ]
         await asyncio.to_thread(_count, look, serving, views)
         horizon = serving.record.horizon_days

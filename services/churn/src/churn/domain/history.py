@@ -92,8 +92,8 @@ def _told_late(events: Sequence[Happened]) -> list[tuple[int, int]]:
 
 
 def eligible(state: State, moment: int, rules: Rules) -> bool:
-    """Whether a model speaks of this client now: a client, not under notice, and no newcomer."""
-    if state.life.ended(moment, rules.grace_days) is not None:
+    """Whether a model speaks of this client now, and learns from it: not a test, not under notice, and no newcomer."""
+    if state.test or state.life.ended(moment, rules.grace_days) is not None:
         return False
     return tenure_days(state, moment) >= rules.min_tenure_days
 
