@@ -52,6 +52,7 @@ from common.contracts import client, registry
 from common.contracts.base import Event
 from common.contracts.ids import derived_id
 from common.db import Database
+from common.process import GC_YOUNG
 from common.settings import REPOSITORY_CONFIG
 from loopctl.demo import history
 from loopctl.demo.population import past
@@ -162,6 +163,7 @@ def bulk(made: World) -> dict[str, Any]:
     """Clients a second on two cores, and how much of one core's time is XGBoost's."""
     _SHARED[:] = [made]
     gc.freeze()  # what every process of ours does once it has started
+    gc.set_threshold(GC_YOUNG, *gc.get_threshold()[1:])
     with multiprocessing.get_context("fork").Pool(WORKERS) as pool:
         pool.map(_ready, range(WORKERS))
         began = time.perf_counter()
