@@ -305,3 +305,9 @@ def test_no_history_makes_a_feature_fail(logins: list[tuple[int, int]], moment: 
 def test_windows_cover_what_they_say():
     assert WEEKS == 16
     assert BY_NAME["logins_trend"].doc.startswith("ln of weekly logins")
+
+
+@given(days=st.lists(st.floats(-89, 0), min_size=3, max_size=90, unique=True).map(sorted), score=st.integers(0, 1600))
+def test_a_score_that_stays_has_no_slope(days: list[float], score: int):
+    """Not even one of rounding: trees would split on its sign."""
+    assert health_track.slope(days, [score] * len(days), 90) in (None, 0.0)

@@ -76,9 +76,10 @@ def slope(at: Sequence[float], scores: Sequence[int], days: int) -> float | None
     number = len(at)
     if number < 3 or at[-1] - at[0] < days / 3:
         return None
-    sum_x, sum_y = sum(at), sum(scores)
+    moves = [score - scores[0] for score in scores]  # so that a score that stays has no slope, not even by rounding
+    sum_x = sum(at)
     spread: float = number * sum(map(mul, at, at)) - sum_x * sum_x
-    together: float = number * sum(map(mul, at, scores)) - sum_x * sum_y
+    together: float = number * sum(map(mul, at, moves)) - sum_x * sum(moves)
     return 30 / UNITS * together / spread
 
 
