@@ -137,6 +137,8 @@ class Mean:
             parts = [(kind, base64.b64decode(text, validate=True)) for kind, text in orjson.loads(content)]
         except (ValueError, TypeError) as error:
             raise BadModelError(f"the bytes are no model: {error}") from error
+        if not parts or not all(isinstance(kind, str) for kind, _ in parts):
+            raise BadModelError("the bytes are no model: a mean is made of scorers, each with its kind")
         return cls(tuple(load(kind, part, columns) for kind, part in parts))
 
 
